@@ -1,0 +1,55 @@
+package call_test
+
+import (
+	"testing"
+
+	"syncd/internal/call"
+)
+
+func TestParseAmount(t *testing.T) {
+	for _, c := range []struct {
+		text, want string
+		rounded    bool
+	}{
+		{"0", "0.000000000", false},
+		{"-0", "0.000000000", false},
+		{"0.05", "0.050000000", false},
+		{"1e-2", "0.010000000", false},
+		{"12.123456789", "12.123456789", false},
+		{"0.123456789012", "0.123456789", true},
+		{"0.0000000005", "0.000000000", true},   // half to even, down
+		{"0.0000000015", "0.000000002", true},   // half to even, up
+		{"-0.0000000015", "-0.000000002", true}, // on both sides of zero
+		{"0.10000000000000000000000000", "0.100000000", false},
+		{"999999999.999999999", "999999999.999999999", false},
+		{"1e-400", "0.000000000", true},
+	} {
+		got, rounded, err := call.ParseAmount(c.text)
+		if err != nil || got.String() != c.want || rounded != c.rounded {
+			t.Errorf("ParseAmount(%q) = %s, rounded %v, %v; want %s, rounded %v", c.text, got, rounded, err, c.want, c.rounded)
+		}
+	}
+	for _, text := range []string{"", "x", "NaN", "Infinity", "1000000000", "999999999.9999999999", "1e999999999", "0e999999999", "9223372036854775808", "1e18"} {
+		if got, _, err := call.ParseAmount(text); err == nil {
+			t.Errorf("ParseAmount(%q) = %s, want an error", text, got)
+		}
+	}
+}
+
+func TestParseScaledKeepsWhatAFloatLoses(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		scale int32
+		want  int64
+	}{
+		{"9007199254740993", 0, 9007199254740993}, // 2^53 + 1
+		{"1704067200.123456", 6, 1704067200123456},
+		{"12.345", 3, 12345},
+		{"0.0005", 3, 0},
+		{"0.0015", 3, 2},
+	} {
+		if got, _, err := call.ParseScaled(c.text, c.scale); err != nil || got != c.want {
+			t.Errorf("ParseScaled(%q, %d) = %d, %v; want %d", c.text, c.scale, got, err, c.want)
+		}
+	}
+}
