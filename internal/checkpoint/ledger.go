@@ -1,0 +1,234 @@
+package checkpoint
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Tx is what the ledger needs of the caller's transaction. Everything it writes is in it: the caller commits the rows and the
+// position that leads past them together, or neither.
+type Tx interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Window is a stretch of time that is being read. Its bounds are fixed when it opens: calls that come later never shift it.
+type Window struct {
+	ID int64 // the row's id; 0 while it has no row, as a window of one page never has
+	Span
+	ReadAt   time.Time // the provider's clock at the first request of this reading; zero before it
+	Position string    // the extractor's, opaque; "" at the start
+	Pages    int       // of this reading
+	Total    *int64    // what the provider said last of how many match; nil where it does not tell
+	Attempt  int       // how often this window was started over because its count disagreed
+	Failures int       // in a row
+	Error    string    // why it is still open; "" while nothing is wrong
+}
+
+// Book is what the ledger knows of one source.
+type Book struct {
+	Facts []Fact
+	Open  []Window
+}
+
+// LoadTx reads the book of a source.
+func LoadTx(ctx context.Context, tx Tx, source string) (Book, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT window_id, state, since, until, read_at, age_ms, coalesce(position, ''), pages,
+		total, attempt, failures, coalesce(error, '') FROM sync.windows WHERE source = ? ORDER BY since, until, window_id`, source)
+	if err != nil {
+		return Book{}, fmt.Errorf("read the ledger of %s: %w", source, err)
+	}
+	defer rows.Close()
+	var b Book
+	for rows.Next() {
+		var (
+			w      Window
+			state  string
+			readAt sql.NullTime
+			ageMS  sql.NullInt64
+			total  sql.NullInt64
+		)
+		if err := rows.Scan(&w.ID, &state, &w.Since, &w.Until, &readAt, &ageMS, &w.Position, &w.Pages, &total,
+			&w.Attempt, &w.Failures, &w.Error); err != nil {
+			return Book{}, fmt.Errorf("read the ledger of %s: %w", source, err)
+		}
+		w.Since, w.Until, w.ReadAt = w.Since.UTC(), w.Until.UTC(), readAt.Time.UTC()
+		if state == "closed" {
+			b.Facts = append(b.Facts, Fact{ID: w.ID, Span: w.Span, ReadAt: w.ReadAt, Age: time.Duration(ageMS.Int64) * time.Millisecond})
+			continue
+		}
+		if !readAt.Valid {
+			w.ReadAt = time.Time{}
+		}
+		if total.Valid {
+			w.Total = &total.Int64
+		}
+		b.Open = append(b.Open, w)
+	}
+	if err := rows.Err(); err != nil {
+		return Book{}, fmt.Errorf("read the ledger of %s: %w", source, err)
+	}
+	return b, nil
+}
+
+// SaveTx writes an open window with its position, and returns it with its id. seen are the ids that this reading returned since it was
+// last saved, hashed; they are kept until the window closes, because the count at the end must hold for the whole reading, however
+// often it was interrupted. They are needed only where the provider tells a total.
+//
+// If the process dies after the commit, the next one goes on from this position; if it dies before, from the one saved before.
+func SaveTx(ctx context.Context, tx Tx, source string, w Window, seen []uint64) (Window, error) {
+	var err error
+	if w.ID == 0 {
+		if w.ID, err = nextID(ctx, tx); err != nil {
+			return w, fmt.Errorf("open window %s of %s: %w", w.Span, source, err)
+		}
+	} else if _, err = tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
+		return w, fmt.Errorf("save window %s of %s: %w", w.Span, source, err)
+	}
+	var readAt any
+	if !w.ReadAt.IsZero() {
+		readAt = w.ReadAt
+	}
+	if _, err = tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, position, pages, total,
+		attempt, failures, error) VALUES (?, ?, 'open', ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, nullif(?, ''))`,
+		source, w.ID, w.Since, w.Until, readAt, w.Position, w.Pages, w.Total, w.Attempt, w.Failures, w.Error); err != nil {
+		return w, fmt.Errorf("save window %s of %s: %w", w.Span, source, err)
+	}
+	if len(seen) == 0 {
+		return w, nil
+	}
+	var list strings.Builder
+	for i, id := range seen {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		list.WriteString(strconv.FormatUint(id, 10))
+	}
+	if _, err = tx.ExecContext(ctx, `INSERT INTO sync.window_ids SELECT ?, unnest(string_split(?, ','))::UBIGINT`, w.ID, list.String()); err != nil {
+		return w, fmt.Errorf("save the ids of window %s of %s: %w", w.Span, source, err)
+	}
+	return w, nil
+}
+
+// SeenTx returns the hashed ids that earlier processes saved for this reading of an open window.
+func SeenTx(ctx context.Context, tx Tx, w Window) (map[uint64]struct{}, error) {
+	seen := make(map[uint64]struct{})
+	if w.ID == 0 {
+		return seen, nil
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT id_hash FROM sync.window_ids WHERE window_id = ?`, w.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the ids of window %s: %w", w.Span, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id uint64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read the ids of window %s: %w", w.Span, err)
+		}
+		seen[id] = struct{}{}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read the ids of window %s: %w", w.Span, err)
+	}
+	return seen, nil
+}
+
+// RestartTx puts an open window back to its start: the position and what the reading has returned so far are forgotten. The rows it
+// brought stay; a new reading proves the window anew.
+func RestartTx(ctx context.Context, tx Tx, source string, w Window) (Window, error) {
+	if err := forgetSeenTx(ctx, tx, w); err != nil {
+		return w, err
+	}
+	w.Position, w.Pages, w.Total, w.ReadAt = "", 0, nil, time.Time{}
+	return SaveTx(ctx, tx, source, w, nil)
+}
+
+// CloseTx turns a window that was read to its end into facts, compacts the ledger of its source, and returns the book as it will be
+// once the caller has committed. It writes only the rows that change.
+//
+// If the process dies before the commit, the window is still open at its last saved position and its last pages are read again.
+func CloseTx(ctx context.Context, tx Tx, source string, b Book, w Window, ages []time.Duration) (Book, error) {
+	if w.ID != 0 {
+		if err := forgetSeenTx(ctx, tx, w); err != nil {
+			return b, err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
+			return b, fmt.Errorf("close window %s of %s: %w", w.Span, source, err)
+		}
+	}
+	next := Book{Facts: Compact(append(append([]Fact(nil), b.Facts...), Read(w.Span, w.ReadAt, ages)...), ages)}
+	for _, o := range b.Open {
+		if o.ID != w.ID {
+			next.Open = append(next.Open, o)
+		}
+	}
+	kept := make(map[int64]bool)
+	for i, f := range next.Facts {
+		if f.ID != 0 {
+			kept[f.ID] = true
+			continue
+		}
+		id, err := insertFactTx(ctx, tx, source, f)
+		if err != nil {
+			return b, err
+		}
+		next.Facts[i].ID, kept[id] = id, true
+	}
+	for _, f := range b.Facts {
+		if kept[f.ID] {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, f.ID); err != nil {
+			return b, fmt.Errorf("compact the ledger of %s: %w", source, err)
+		}
+	}
+	return next, nil
+}
+
+func insertFactTx(ctx context.Context, tx Tx, source string, f Fact) (int64, error) {
+	id, err := nextID(ctx, tx)
+	if err != nil {
+		return 0, fmt.Errorf("record %s of %s as read: %w", f.Span, source, err)
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, age_ms, pages, attempt, failures)
+		VALUES (?, ?, 'closed', ?, ?, ?, ?, 0, 0, 0)`, source, id, f.Since, f.Until, f.ReadAt, f.Age.Milliseconds()); err != nil {
+		return 0, fmt.Errorf("record %s of %s as read: %w", f.Span, source, err)
+	}
+	return id, nil
+}
+
+func forgetSeenTx(ctx context.Context, tx Tx, w Window) error {
+	if w.ID == 0 {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.window_ids WHERE window_id = ?`, w.ID); err != nil {
+		return fmt.Errorf("forget the ids of window %s: %w", w.Span, err)
+	}
+	return nil
+}
+
+// nextID takes the next id. Ids are never used again, so that a row's id means one row for ever.
+func nextID(ctx context.Context, tx Tx) (int64, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT nextval('sync.window_id')`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var id int64
+	for rows.Next() {
+		if err := rows.Scan(&id); err != nil {
+			return 0, err
+		}
+	}
+	return id, rows.Err()
+}
+
+// String writes the span for people.
+func (s Span) String() string {
+	return fmt.Sprintf("[%s, %s)", s.Since.UTC().Format(time.RFC3339), s.Until.UTC().Format(time.RFC3339))
+}
