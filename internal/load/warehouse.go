@@ -1,0 +1,240 @@
+// Package load is the warehouse: the DuckDB file, its schema, and the only hand that writes it.
+//
+// It owns the tables and their migrations, the upsert that keeps a call one row whatever is read how often, its revisions, rejects,
+// drift and run records. It refuses to know providers, HTTP and coverage: what is a call was decided before, and which stretch of
+// time it proves is somebody else's table in the same transaction.
+//
+// There is one writer connection, and a transaction is a function: [Warehouse.Write] begins, calls it, and commits or rolls back. What
+// must become durable together is written in one such function.
+package load
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// Options say how a warehouse file is opened.
+type Options struct {
+	Path          string
+	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
+	Threads       int   // 0: one per core
+	TempDirectory string
+}
+
+// Warehouse is an open warehouse file. It is safe for concurrent use; writes take turns.
+type Warehouse struct {
+	path string
+	db   *sql.DB
+
+	reading atomic.Int64 // the last reading number taken
+
+	mu    sync.Mutex // guards all below: one transaction at a time
+	conn  *sql.Conn
+	known knownKeys
+}
+
+// ErrBusy says that another process holds the warehouse file.
+var ErrBusy = errors.New("the warehouse is held by another process")
+
+// Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
+// process holds the file, and refuses a file that is no warehouse, or one that a newer syncd wrote.
+func Open(ctx context.Context, o Options) (*Warehouse, error) {
+	if name := catalogName(o.Path); strings.EqualFold(name, "sync") {
+		return nil, fmt.Errorf("open warehouse %s: a file of this name cannot hold the schema sync; choose another name, such as calls.duckdb", o.Path)
+	}
+	dsn := o.Path + "?" + settings(o).Encode()
+	connector, err := duckdb.NewConnector(dsn, func(e driver.ExecerContext) error {
+		// Times are stored as UTC and shown as UTC, whatever the machine's zone.
+		_, err := e.ExecContext(ctx, "SET TimeZone = 'UTC'", nil)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, openError(err))
+	}
+	w := &Warehouse{path: o.Path, db: sql.OpenDB(connector)}
+	if w.conn, err = w.db.Conn(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, openError(err)), w.db.Close())
+	}
+	if err := w.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.conn.Close(), w.db.Close())
+	}
+	return w, nil
+}
+
+// settings are DuckDB's own, fixed before the file is opened.
+func settings(o Options) url.Values {
+	v := url.Values{
+		"access_mode": {"READ_WRITE"},
+		// Any DuckDB from 1.2 opens the file, and raw payloads take a sixth of the room.
+		"storage_compatibility_version": {"v1.2.0"},
+		// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is
+		// written into the file at the end of every run instead.
+		"checkpoint_threshold":         {"1GB"},
+		"autoinstall_known_extensions": {"false"},
+		"autoload_known_extensions":    {"false"},
+	}
+	if o.MemoryLimit > 0 {
+		v.Set("memory_limit", strconv.FormatInt(o.MemoryLimit, 10)+"B")
+	}
+	if o.Threads > 0 {
+		v.Set("threads", strconv.Itoa(o.Threads))
+	}
+	if o.TempDirectory != "" {
+		v.Set("temp_directory", o.TempDirectory)
+	}
+	return v
+}
+
+// catalogName is the name under which DuckDB attaches a file: its base, up to the first dot.
+func catalogName(path string) string {
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	return name
+}
+
+var conflictingLock = regexp.MustCompile(`(?s)lock.*?PID (\d+)`)
+
+// openError turns DuckDB's words for the ways in which a file cannot be opened into ours.
+func openError(err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "Could not set lock"), strings.Contains(text, "Conflicting lock"):
+		if m := conflictingLock.FindStringSubmatch(text); m != nil {
+			return fmt.Errorf("%w (process %s); wait for it to finish, or stop it", ErrBusy, m[1])
+		}
+		return fmt.Errorf("%w; wait for it to finish, or stop it", ErrBusy)
+	case strings.Contains(text, "not a valid DuckDB database file"):
+		return errors.New("this is not a DuckDB file; choose another path, or move it away")
+	case strings.Contains(text, "No such file or directory"):
+		return errors.New("no such folder; make it first")
+	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "Permission denied"):
+		return errors.New("permission denied; the folder and the file must be writable")
+	}
+	return err
+}
+
+// prepare checks that the file is ours, migrates it, and makes the writer's temporary tables.
+func (w *Warehouse) prepare(ctx context.Context) error {
+	if err := w.migrate(ctx); err != nil {
+		return err
+	}
+	if _, err := w.conn.ExecContext(ctx, `CREATE TEMP TABLE stage (lookup VARCHAR NOT NULL, part VARCHAR NOT NULL, n INTEGER NOT NULL)`); err != nil {
+		return fmt.Errorf("make the staging table: %w", err)
+	}
+	var reading int64
+	if err := w.conn.QueryRowContext(ctx, `SELECT coalesce(max(reading), 0) FROM raw_calls`).Scan(&reading); err != nil {
+		return fmt.Errorf("read the last reading number: %w", err)
+	}
+	w.reading.Store(reading)
+	return nil
+}
+
+// Path is the warehouse file's.
+func (w *Warehouse) Path() string { return w.path }
+
+// NextReading takes the number of a reading, when its request is about to be sent: of two payloads of one call, the one with the higher
+// number is the newer, whatever any clock says and whichever arrives first.
+func (w *Warehouse) NextReading() int64 {
+	return w.reading.Add(1)
+}
+
+// Write runs a function in one transaction, and commits where it returns nil. Writers take turns. After an error, or a panic in the
+// function, nothing of it has happened.
+//
+// If the process dies before the commit returns, the file holds all of the transaction or nothing.
+func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := w.conn.ExecContext(ctx, "BEGIN TRANSACTION"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	tx := &Tx{w: w}
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		// Rolling back must happen even if the context is what ended the transaction.
+		if _, rerr := w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); rerr != nil && err != nil {
+			err = errors.Join(err, fmt.Errorf("roll back: %w", rerr))
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	// A commit that has begun is not interrupted: it would leave the caller not knowing which of the two happened.
+	if _, err := w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	done = true
+	w.known.add(tx.stored)
+	return nil
+}
+
+// Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse.
+func (w *Warehouse) Checkpoint(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := w.conn.ExecContext(ctx, "CHECKPOINT"); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file. What was committed stays, whether or not Checkpoint came before.
+func (w *Warehouse) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return errors.Join(w.conn.Close(), w.db.Close())
+}
+
+// Tx is a transaction of the warehouse, valid until the function it was given to returns.
+type Tx struct {
+	w      *Warehouse
+	stored []uint64 // hashes of the keys it stored, known to the warehouse once it commits
+}
+
+// ExecContext runs a statement in the transaction.
+func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return tx.w.conn.ExecContext(ctx, query, args...)
+}
+
+// QueryContext runs a query in the transaction.
+func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return tx.w.conn.QueryContext(ctx, query, args...)
+}
+
+// appendRows writes rows to a table through DuckDB's appender, within the transaction.
+func (tx *Tx) appendRows(catalog, schema, table string, n int, row func(i int) []driver.Value) error {
+	if n == 0 {
+		return nil
+	}
+	err := tx.w.conn.Raw(func(dc any) error {
+		a, err := duckdb.NewAppender(dc.(driver.Conn), catalog, schema, table)
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			if err := a.AppendRow(row(i)...); err != nil {
+				return errors.Join(err, a.Close())
+			}
+		}
+		return a.Close()
+	})
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", table, err)
+	}
+	return nil
+}
