@@ -62,3 +62,30 @@ func ParseScaled(text string, scale int32) (n int64, rounded bool, err error) {
 	}
 	return n, cond.Inexact(), nil
 }
+
+// ParseProduct multiplies two decimal numbers as JSON writes them and returns the exact product, rounded once as [ParseAmount] does.
+func ParseProduct(text, factor string) (a Amount, rounded bool, err error) {
+	x, cond, err := apd.BaseContext.NewFromString(text)
+	if err != nil || cond.Any() || x.Form != apd.Finite {
+		return 0, false, errors.New("not a decimal number")
+	}
+	y, cond, err := apd.BaseContext.NewFromString(factor)
+	if err != nil || cond.Any() || y.Form != apd.Finite {
+		return 0, false, errors.New("not a decimal number")
+	}
+	var product apd.Decimal
+	if cond, err = apd.BaseContext.Mul(&product, x, y); err != nil || cond.Any() {
+		return 0, false, errors.New("number out of range")
+	}
+	return ParseAmount(product.Text('E'))
+}
+
+// Add returns the sum, or an error where DECIMAL(18,9) does not hold it.
+func (a Amount) Add(b Amount) (Amount, error) {
+	// Neither of two amounts in range can carry the sum past an int64.
+	sum := a + b
+	if sum > maxAmount || sum < -maxAmount {
+		return 0, errors.New("amount beyond DECIMAL(18,9)")
+	}
+	return sum, nil
+}

@@ -51,10 +51,6 @@ func source(name, provider, key string, perMinute int) config.Source {
 }
 
 func everything(file string) *config.Config {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		panic(err)
-	}
 	millis := source("millis-eu", "millis", "MILLIS_API_KEY", 0)
 	millis.BaseURL = "https://api-eu-west.millis.ai"
 	millis.Start = time.Date(2025, 1, 1, 7, 0, 0, 0, time.UTC)
@@ -77,7 +73,7 @@ func everything(file string) *config.Config {
 
 	c := defaults(file, millis, burki, voicy)
 	c.Warehouse.Path = "/var/lib/syncd/calls.duckdb"
-	c.Warehouse.Timezone = berlin
+	c.Warehouse.Timezone = time.UTC
 	c.Warehouse.MemoryLimit = 1_610_612_736
 	c.Warehouse.Threads = 2
 	c.Warehouse.TempDirectory = in + "spill"

@@ -6,6 +6,7 @@ var notBuilt = map[string]string{
 	"warehouse.publish":       "calls.read.duckdb",
 	"warehouse.publish_every": "1m",
 	"warehouse.keep_raw":      "forever",
+	"warehouse.timezone":      "UTC", // of the views
 	"sources[].schedule":      `"@every 5m"`,
 	"sources[].reread":        "[5m, 1h, 24h, 168h]",
 	"sources[].details":       "true",

@@ -49,12 +49,9 @@ func (w *Warehouse) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	version, err := w.schemaVersion(ctx)
+	version, err := w.knownVersion(ctx)
 	if err != nil {
 		return err
-	}
-	if version > len(all) {
-		return fmt.Errorf("its schema is version %d, newer than this syncd knows (%d); use the newer syncd", version, len(all))
 	}
 	for _, m := range all[version:] {
 		if err := w.Write(ctx, func(tx *Tx) error {
@@ -73,6 +70,19 @@ func (w *Warehouse) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// knownVersion is the file's schema version. One that a newer syncd wrote is an error: this one does not know what it means.
+func (w *Warehouse) knownVersion(ctx context.Context) (int, error) {
+	all, err := migrations()
+	if err != nil {
+		return 0, err
+	}
+	version, err := w.schemaVersion(ctx)
+	if err == nil && version > len(all) {
+		err = fmt.Errorf("its schema is version %d, newer than this syncd knows (%d); use the newer syncd", version, len(all))
+	}
+	return version, err
 }
 
 // schemaVersion is 0 for a new file. A file with tables of somebody else's is an error: syncd shares its file with nobody.
