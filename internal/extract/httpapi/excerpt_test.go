@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestExcerpt(t *testing.T) {
+	for name, tt := range map[string]struct{ body, want string }{
+		"empty":                {"", ""},
+		"blank":                {" \r\n", ""},
+		"Voicy's error":        {`{"error": "Invalid API key"}`, `{"error":"Invalid API key"}`},
+		"Burki's error":        {`{"detail":"Not authenticated"}`, `{"detail":"Not authenticated"}`},
+		"FastAPI's 422":        {`{"detail":[{"loc":["query","limit"],"msg":"Input should be less than 1001","type":"less_than"}]}`, `{"detail":[{"loc":["query","limit"],"msg":"Input should be less than 1001","type":"less_than"}]}`},
+		"pydantic's input":     {`{"detail":[{"msg":"no number","input":"+1 555 010 9999"}]}`, `{"detail":[{"msg":"no number","input":"…"}]}`},
+		"nested error":         {`{"error":{"code":42901,"message":"slow down"}}`, `{"error":{"code":…,"message":"slow down"}}`},
+		"key echoed":           {`{"error":"Invalid API key ` + key + `!"}`, `{"error":"Invalid API key …!"}`},
+		"key escaped":          {`{"error":"\u0073` + key[1:] + `"}`, `{"error":"…"}`},
+		"key as a name":        {`{"` + key + `":1}`, `{"…":1}`},
+		"number in a message":  {`{"error":"no call from +1 (555) 010-9999 today"}`, `{"error":"no call from +… today"}`},
+		"number as a name":     {`{"+15550109999":true}`, `{"…":true}`},
+		"address in a message": {`{"message":"ask jane.doe@example.com"}`, `{"message":"ask …"}`},
+		"record":               {`{"calls":[{"call_id":"c1","message":"my name is Jane","duration_ms":120,"from_number":"+15550109999","start":1704067200000}]}`, `{"calls":[{"call_id":"…","message":"…","duration_ms":120,"from_number":"…","start":…}]}`},
+		"bare array":           {`[{"message":"my name is Jane","id":12}]`, `[{"message":"…","id":12}]`},
+		"bare string":          {`"my name is Jane"`, `"…"`},
+		"breaks off in a turn": {`{"error":"my name is Ja`, `{"error"…`},
+		"breaks off in a key":  {`{"error":"Invalid key ` + key[:9], `{"error"…`},
+		"turns into nonsense":  {`{"a":1, oh well, Jane`, `{"a":1…`},
+		"invalid UTF-8":        {"{\"error\":\"bad \xff byte\"}", "{\"error\":\"bad \uFFFD byte\"}"},
+		"two values":           {`{"a":1}{"b":"Jane"}`, `{"a":1}…`},
+		"decimal":              {`{"total_cost":0.050000001}`, `{"total_cost":…}`},
+		"byte order mark":      {"\xef\xbb\xbf{\"error\":\"x\"}", `{"error":"x"}`},
+		"page":                 {"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>a{}</style><script>var k='Jane'</script></head><body><!-- Jane --><h1>502 Bad&nbsp;Gateway</h1><hr>nginx</body></html>", "502 Bad Gateway 502 Bad Gateway nginx"},
+		"page with key":        {"<p>sk_live_<b></b>4f9a2c71d0e84b</p> " + key, "sk_live_ 4f9a2c71d0e84b …"},
+		"page that breaks off": {"<h1>Oops</h1><script>Jane", "Oops"},
+		"text":                 {"upstream connect error: 10.0.0.1 reset, ray 8aa55123456", "upstream connect error: … reset, ray 8aa…"},
+		"text, then JSON":      {`callback({"chat":"my name is Jane"})`, `callback(…`},
+		"stream of events":     {"event: message data: my name is Jane", "event: message …"},
+		"rest of a record":     {`tories":[{"chat":"my name is Jane"}]}`, `tories…`},
+		"text and half a key":  {"bad key " + key[:10], "bad key …"},
+		"null":                 {"null", "null"},
+		"number":               {"15550109999", "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Excerpt([]byte(tt.body), key); got != tt.want {
+				t.Errorf("excerpt is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestExcerptIsShort(t *testing.T) {
+	for _, body := range []string{
+		`{"error":"` + strings.Repeat("long ", 1000) + `"}`, strings.Repeat("long ", 1000), `{"a":[` + strings.Repeat("1,", 5000) + `1]}`,
+		strings.Repeat("é", 5000), `{"detail":[` + strings.Repeat(`{"msg":"`+strings.Repeat("word ", 60)+`"},`, 50) + `1]}`, strings.Repeat("[", 5000),
+	} {
+		if got := Excerpt([]byte(body)); len(got) > 400 || len(got) < 100 {
+			t.Errorf("excerpt of %.20q… has %d bytes", body, len(got))
+		}
+	}
+}
+
+// A key, a number and a turn are planted where a provider may put them; none may be seen, wherever the answer breaks off.
+func FuzzExcerpt(f *testing.F) {
+	for _, seed := range []string{
+		`{"histories":[{"chat":%,"voip":{"from":%}}]}`, `{"error":%}`, `[{"message":%}]`, `{%:1}`, `{"detail":[{"msg":%,"loc":[%]}]}`, `[%`, `{"a":[[{"error":{"message":%}}]]}`,
+		`""0000000000000000`,
+	} {
+		f.Add(seed, uint16(0), uint16(9999))
+		f.Add(seed, uint16(3), uint16(30))
+	}
+	const turn = "my name is Jane Roe and I live here"
+	const phone = "+1 555 010 9999"
+	run := regexp.MustCompile(`\p{Nd}{5}`)
+	f.Fuzz(func(t *testing.T, template string, from, to uint16) {
+		planted, err := json.Marshal("Bearer " + key + " says " + phone + " or " + strings.ReplaceAll(phone, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := strings.ReplaceAll(template, "%", string(planted))
+		body = body[min(int(from), len(body)):]
+		body = body[:min(int(to), len(body))]
+		got := Excerpt([]byte(body), key)
+		if strings.Contains(got, key) || strings.Contains(got, "010 9999") || strings.Contains(got, "0109999") || run.MatchString(got) {
+			t.Errorf("excerpt of %q is %q", body, got)
+		}
+		// A list of records, whatever is in them, shows no turn.
+		quoted, err := json.Marshal(turn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := strings.ReplaceAll(template, "%", string(quoted))
+		list := `{"calls":[` + record + `]}`
+		list = list[:min(int(to), len(list))]
+		if got := Excerpt([]byte(list), key); json.Valid([]byte(record)) && strings.Contains(got, "my name") {
+			t.Errorf("excerpt of %q is %q", list, got)
+		}
+	})
+}

@@ -1,0 +1,93 @@
+package extract
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// farthest is how many seconds from 1970 a start is still read. It is far beyond any call, so that a start in another unit than the provider's
+// is seen to lie far outside its window, instead of being taken for none.
+const farthest = 1e14
+
+// unixSeconds and unixMillis read an instant from a JSON number, which may have a fraction. It is cut to the nanosecond.
+func unixSeconds(v jsontext.Value) (time.Time, bool) { return unixValue(v, time.Second) }
+func unixMillis(v jsontext.Value) (time.Time, bool)  { return unixValue(v, time.Millisecond) }
+
+func unixValue(v jsontext.Value, unit time.Duration) (time.Time, bool) {
+	if v.Kind() != '0' {
+		return time.Time{}, false
+	}
+	return unixTime(string(v), unit)
+}
+
+// unixTime reads a decimal number of units since 1970. It never goes through a float, which would move a start of sixteen digits, and with
+// it the edge of a page; a float only decides whether the number is of a sane size.
+func unixTime(text string, unit time.Duration) (time.Time, bool) {
+	size, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.Abs(size)*unit.Seconds() > farthest {
+		return time.Time{}, false
+	}
+	if !plainDecimal(text) {
+		text = strconv.FormatFloat(size, 'f', -1, 64) // an exponent could be made to cost gigabytes
+	}
+	exact, ok := new(big.Rat).SetString(text)
+	if !ok {
+		return time.Time{}, false
+	}
+	nanos := new(big.Int).Mul(exact.Num(), big.NewInt(int64(unit)))
+	nanos.Div(nanos, exact.Denom())
+	seconds, rest := new(big.Int).DivMod(nanos, big.NewInt(int64(time.Second)), new(big.Int))
+	return time.Unix(seconds.Int64(), rest.Int64()).UTC(), true
+}
+
+// plainDecimal reports whether a number is digits, a point and a sign, and not long.
+func plainDecimal(text string) bool {
+	for _, c := range text {
+		if (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return len(text) <= 64
+}
+
+// isoLayouts are how ISO 8601 is written in the wild. Go reads a fraction of a second after any of them.
+var isoLayouts = []string{
+	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07",
+	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07",
+}
+
+// isoTime reads an instant from a JSON string in ISO 8601. One without an offset is UTC.
+func isoTime(v jsontext.Value) (time.Time, bool) {
+	if v.Kind() != '"' {
+		return time.Time{}, false
+	}
+	text := stringOf(v)
+	for _, layout := range isoLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}
+
+// stringOf is the text of a JSON string; what is no valid UTF-8 in it is replaced.
+func stringOf(v jsontext.Value) string {
+	text, err := jsontext.AppendUnquote(nil, v)
+	if err != nil && len(text) == 0 {
+		return ""
+	}
+	return string(text)
+}
+
+// floor and ceil round to a unit since 1970; time.Truncate counts from the year 1, which comes to the same for units up to a second.
+func floor(t time.Time, unit time.Duration) time.Time { return t.Truncate(unit) }
+func ceil(t time.Time, unit time.Duration) time.Time {
+	if down := floor(t, unit); !down.Equal(t) {
+		return down.Add(unit)
+	}
+	return t
+}

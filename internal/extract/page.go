@@ -1,0 +1,276 @@
+package extract
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// shape is what a provider's page of a list looks like.
+type shape struct {
+	rows    string   // the key of the array
+	bare    bool     // the array alone, without an object around it, is a page too
+	ids     []string // where a record has its id; the first that is there counts
+	start   string   // where a record has its start
+	instant func(jsontext.Value) (time.Time, bool)
+}
+
+// answer is a page as it was decoded.
+type answer struct {
+	records []Record
+	fields  map[string]jsontext.Value // what stands beside the array
+}
+
+// lenient lets a record through that is odd within: invalid UTF-8 and a name that is there twice are the transform's to see.
+var lenient = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
+
+// decode reads a page. Anything but a page of this shape is an error, never a page without rows. The records are slices of body.
+func (s shape) decode(body []byte, fetched time.Time) (answer, error) {
+	p := pageDecoder{shape: s, body: body, fetched: fetched, dec: jsontext.NewDecoder(bytes.NewBuffer(body), lenient...)}
+	var err error
+	switch kind := p.dec.PeekKind(); {
+	case kind == '{':
+		err = p.envelope()
+	case kind == '[' && s.bare:
+		p.found, err = true, p.array()
+	case kind == 0 || kind == '}' || kind == ']':
+		_, err = p.dec.ReadToken()
+		err = inWords(err, len(body))
+	default:
+		return answer{}, fmt.Errorf("the answer is %s, where an object with %q is documented", kindName(kind), s.rows)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	if !p.found {
+		return answer{}, fmt.Errorf("the answer has no %q", s.rows)
+	}
+	if _, err := p.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return answer{}, fmt.Errorf("the answer goes on after its end at byte %d", p.dec.InputOffset())
+	}
+	return p.answer, nil
+}
+
+type pageDecoder struct {
+	shape   shape
+	body    []byte
+	fetched time.Time
+	dec     *jsontext.Decoder
+	answer  answer
+	found   bool // the array was there
+}
+
+func (p *pageDecoder) envelope() error {
+	p.answer.fields = map[string]jsontext.Value{}
+	if _, err := p.dec.ReadToken(); err != nil {
+		return inWords(err, len(p.body))
+	}
+	for p.dec.PeekKind() == '"' {
+		name, err := p.dec.ReadToken()
+		if err != nil {
+			return inWords(err, len(p.body))
+		}
+		if err := p.member(name.String()); err != nil {
+			return err
+		}
+	}
+	_, err := p.dec.ReadToken()
+	return inWords(err, len(p.body))
+}
+
+func (p *pageDecoder) member(name string) error {
+	if _, twice := p.answer.fields[name]; twice || p.found && name == p.shape.rows {
+		return fmt.Errorf("the answer has one key twice, and which one counts cannot be told")
+	}
+	if name != p.shape.rows {
+		value, err := p.value()
+		p.answer.fields[name] = value
+		return err
+	}
+	p.found = true
+	if kind := p.dec.PeekKind(); kind != '[' && kind != 0 {
+		return fmt.Errorf("%q is %s, where an array is documented", name, kindName(kind))
+	}
+	return p.array()
+}
+
+func (p *pageDecoder) array() error {
+	if _, err := p.dec.ReadToken(); err != nil {
+		return inWords(err, len(p.body))
+	}
+	for kind := p.dec.PeekKind(); kind != ']' && kind != 0; kind = p.dec.PeekKind() {
+		value, err := p.value()
+		if err != nil {
+			return err
+		}
+		id, start := p.shape.peek(value)
+		p.answer.records = append(p.answer.records, Record{Payload: value, ID: id, StartedAt: start, FetchedAt: p.fetched})
+	}
+	_, err := p.dec.ReadToken()
+	return inWords(err, len(p.body))
+}
+
+// value returns the next value as a slice of the body, which no later append can run over into the next record.
+func (p *pageDecoder) value() (jsontext.Value, error) {
+	v, err := p.dec.ReadValue()
+	if err != nil {
+		return nil, inWords(err, len(p.body))
+	}
+	end := int(p.dec.InputOffset())
+	return jsontext.Value(p.body[end-len(v) : end : end]), nil
+}
+
+// inWords says where an answer stops being JSON. The decoder's own error is left out, as it cites the answer.
+func inWords(err error, size int) error {
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		return errors.New("the answer is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the answer is JSON that breaks off after %d bytes", size)
+	case errors.As(err, &syntactic):
+		return fmt.Errorf("the answer stops being JSON at byte %d", syntactic.ByteOffset)
+	}
+	return errors.New("the answer cannot be read as JSON")
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case '{':
+		return "an object"
+	}
+	return "an array"
+}
+
+// peek reads the id and the start of a record that is valid JSON. Of a name that is there twice the last counts.
+func (s shape) peek(payload jsontext.Value) (id string, start time.Time) {
+	if payload.Kind() != '{' {
+		return "", time.Time{}
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(payload), lenient...)
+	ids := make([]string, len(s.ids))
+	_, err := dec.ReadToken()
+	for err == nil && dec.PeekKind() == '"' {
+		var name jsontext.Token
+		if name, err = dec.ReadToken(); err != nil {
+			break
+		}
+		key := name.String()
+		which := slices.Index(s.ids, key)
+		if which < 0 && key != s.start {
+			err = dec.SkipValue()
+			continue
+		}
+		var value jsontext.Value
+		if value, err = dec.ReadValue(); err != nil {
+			break
+		}
+		if which >= 0 {
+			ids[which] = idOf(value)
+		} else {
+			start, _ = s.instant(value)
+		}
+	}
+	if at := slices.IndexFunc(ids, func(id string) bool { return id != "" }); at >= 0 {
+		id = ids[at]
+	}
+	return id, start
+}
+
+// longestID is the longest id that is taken for one: positions carry it, and they are small.
+const longestID = 256
+
+// idOf is the text of an id, a number's digits as they were written; "" where it is none.
+func idOf(v jsontext.Value) string {
+	var id string
+	switch v.Kind() {
+	case '"':
+		id = stringOf(v)
+	case '0':
+		id = string(v)
+	}
+	if len(id) > longestID {
+		return ""
+	}
+	return id
+}
+
+// descending reports whether the starts of a page fall or stay. A record without a start has no place in the order and does not break it.
+func descending(records []Record) bool {
+	var last time.Time
+	for _, r := range records {
+		if r.StartedAt.IsZero() {
+			continue
+		}
+		if !last.IsZero() && r.StartedAt.After(last) {
+			return false
+		}
+		last = r.StartedAt
+	}
+	return true
+}
+
+// digest is a short name for a page's sequence of ids; of a record without one its bytes count. "" for a page without rows.
+func digest(records []Record) string {
+	if len(records) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	var size [8]byte
+	for _, r := range records {
+		part := []byte(r.ID)
+		if r.ID == "" {
+			part = r.Payload
+		}
+		binary.LittleEndian.PutUint64(size[:], uint64(len(part)))
+		h.Write(size[:])
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// indexOf returns where a record of the id stands, or −1.
+func indexOf(records []Record, id string) int {
+	return slices.IndexFunc(records, func(r Record) bool { return r.ID != "" && r.ID == id })
+}
+
+// lastWithID returns the index of the last record that has an id, or −1.
+func lastWithID(records []Record) int {
+	for i, r := range slices.Backward(records) {
+		if r.ID != "" {
+			return i
+		}
+	}
+	return -1
+}
+
+// count reads how many calls match, where the provider tells; nil where it does not.
+func (a answer) count(name string) (*int64, error) {
+	v, ok := a.fields[name]
+	if !ok {
+		return nil, nil
+	}
+	n, err := jsonInteger(v)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("%q is no count", name)
+	}
+	return &n, nil
+}

@@ -1,0 +1,34 @@
+package extract
+
+// Where a provider tells how many calls match, an end that does not fit it is not believed at once: a server that caps the page size in
+// silence sends short pages too.
+
+// total reads how many calls match; nil where the provider does not tell.
+func (r *reading) total(a answer, name string) (*int64, error) {
+	n, err := a.count(name)
+	if err != nil {
+		return nil, r.malformed("%v", err)
+	}
+	return n, nil
+}
+
+// lastPage reports whether a page of n rows, the last of which is the read-th of the list, ends the list.
+func (r *reading) lastPage(n int, total *int64, read int64) bool {
+	return n < r.pageSize && (total == nil || read >= *total)
+}
+
+// emptyPage is the end of the list, unless the whole list is empty and the provider says that it is not.
+func (r *reading) emptyPage(p Page, first bool) (Page, error) {
+	if first && p.Total != nil && *p.Total > 0 {
+		return Page{}, r.malformed("the page has no calls, and the provider says that %d match", *p.Total)
+	}
+	p.Done = true
+	return p, nil
+}
+
+func sameCount(a, b *int64) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
