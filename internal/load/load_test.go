@@ -354,6 +354,21 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 	}
 }
 
+func TestAFileThatWasKilledWhileItWasMadeIsMadeAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.duckdb")
+	for _, left := range []string{path + ".new", path + ".new.wal"} {
+		if err := os.WriteFile(left, []byte("half a page"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := open(t, path)
+	defer w.Close()
+	upsert(t, w, observation("1", 1, noon))
+	if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the half-made file is still there: %v", err)
+	}
+}
+
 func TestTheFileAloneIsTheWarehouseAfterClosing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.duckdb")
 	w := open(t, path)

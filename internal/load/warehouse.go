@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -55,6 +56,14 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if name := catalogName(o.Path); strings.EqualFold(name, "sync") {
 		return nil, fmt.Errorf("open warehouse %s: a file of this name cannot hold the schema sync; choose another name, such as calls.duckdb", o.Path)
 	}
+	if err := create(ctx, o); err != nil {
+		return nil, fmt.Errorf("make warehouse %s: %w", o.Path, err)
+	}
+	return openFile(ctx, o)
+}
+
+// openFile opens a file that is there already, or lets DuckDB make it, and brings its schema up to date.
+func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	dsn := o.Path + "?" + settings(o).Encode()
 	connector, err := duckdb.NewConnector(dsn, func(e driver.ExecerContext) error {
 		// Times are stored as UTC and shown as UTC, whatever the machine's zone.
@@ -74,6 +83,30 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	return w, nil
 }
 
+// create makes the warehouse file where there is none: under another name first, with its tables, and then under its own. If the process dies
+// while DuckDB writes the first pages of a file, what is left cannot be opened; so it must not bear the name.
+func create(ctx context.Context, o Options) error {
+	if _, err := os.Stat(o.Path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // there, or not to be seen: opening it will tell
+	}
+	final := o.Path
+	o.Path = final + ".new"
+	// What an earlier process left of its own try is worth nothing.
+	for _, left := range []string{o.Path, o.Path + ".wal"} {
+		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return openError(err)
+		}
+	}
+	w, err := openFile(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(w.Checkpoint(ctx), w.Close()); err != nil {
+		return err
+	}
+	return os.Rename(o.Path, final)
+}
+
 // settings are DuckDB's own, fixed before the file is opened.
 func settings(o Options) url.Values {
 	v := url.Values{
@@ -82,7 +115,10 @@ func settings(o Options) url.Values {
 		"storage_compatibility_version": {"v1.2.0"},
 		// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is
 		// written into the file at the end of every run instead.
-		"checkpoint_threshold":         {"1GB"},
+		"checkpoint_threshold": {"1GB"},
+		// DuckDB compresses long text with ZSTD where its average is above 4 KiB. Payloads of several providers in one file stay below that,
+		// and then are stored as they are: ten times the room.
+		"zstd_min_string_length":       {"64"},
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
 	}
