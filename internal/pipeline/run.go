@@ -1,0 +1,138 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"syncd/internal/checkpoint"
+	"syncd/internal/extract"
+	"syncd/internal/load"
+)
+
+// ages at which calls are read: for now each once, as soon as it can be.
+var ages = []time.Duration{0}
+
+// run is one run of one source.
+type run struct {
+	*Pipeline
+	source  Source
+	options Options
+	record  load.Run
+	before  extract.Traffic
+
+	book      checkpoint.Book
+	startedAt time.Time // our clock
+	due       time.Time // the present of this run: the provider's clock at its start, as soon as that is known
+	step      time.Duration
+	skip      []checkpoint.Span
+	faults    []error // of windows that were left, while others went on
+}
+
+// begin records the source and reads its ledger.
+func (r *run) begin(ctx context.Context) error {
+	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		if err := tx.SaveSource(ctx, load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start,
+			Reread: r.source.Reread, Schedule: r.source.Schedule}); err != nil {
+			return err
+		}
+		if err := tx.EndInterrupted(ctx, r.source.Name); err != nil {
+			return err
+		}
+		r.book, err = checkpoint.LoadTx(ctx, tx, r.source.Name)
+		return err
+	})
+}
+
+// work reads windows until none is left that this run can read.
+func (r *run) work(ctx context.Context) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w, ok := checkpoint.Next(r.book.Facts, r.book.Open, checkpoint.Want{
+			Start: r.source.Start, Due: r.due, Step: r.step, Skip: r.skip, HeadOnly: r.options.HeadOnly,
+		})
+		if !ok {
+			return r.left()
+		}
+		pages, err := r.readWindow(ctx, w)
+		if err == nil || errors.Is(err, errDisagrees) {
+			r.step = checkpoint.NextStep(r.step, w.Until.Sub(w.Since), pages)
+		}
+		if err == nil {
+			continue
+		}
+		if !leavesOthers(err) {
+			return err
+		}
+		r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
+		r.skip = append(r.skip, w.Span)
+		r.faults = append(r.faults, err)
+	}
+}
+
+// left is the error of the windows that were left: the first few in full, for the rest their number. The ledger names them all.
+func (r *run) left() error {
+	const shown = 3
+	if len(r.faults) <= shown {
+		return errors.Join(r.faults...)
+	}
+	return errors.Join(append(r.faults[:shown:shown], fmt.Errorf("%s: %d more windows were left open; 'FROM sync.windows' tells each with its error",
+		r.source.Name, len(r.faults)-shown))...)
+}
+
+// errDisagrees says that a window returned another number of calls than the provider counts in it.
+var errDisagrees = errors.New("the provider's count and what it returned disagree")
+
+// leavesOthers reports whether an error concerns its window alone.
+func leavesOthers(err error) bool {
+	var e *extract.Error
+	return errors.Is(err, errDisagrees) || errors.As(err, &e) && (e.Class == extract.Malformed || e.Class == extract.Lost)
+}
+
+// finish writes the run's record.
+func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
+	record := r.counted()
+	record.FinishedAt, record.Outcome = r.now(), "done"
+	switch {
+	case ctx.Err() != nil:
+		record.Outcome = "stopped"
+	case err != nil:
+		record.Outcome, record.Error = "failed", err.Error()
+	}
+	// A run that was stopped is recorded all the same.
+	ctx = context.WithoutCancel(ctx)
+	if werr := r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SaveRun(ctx, record) }); werr != nil {
+		err = errors.Join(err, fmt.Errorf("%s: record the run: %w", r.source.Name, werr))
+	}
+	return record, err
+}
+
+// counted is the run's record with what was sent until now.
+func (r *run) counted() load.Run {
+	record, sent := r.record, r.source.Extract.Traffic()
+	record.Requests = sent.Requests - r.before.Requests
+	record.Retries = sent.Retries - r.before.Retries
+	return record
+}
+
+// progress tells the watcher how far the run has come.
+func (r *run) progress() {
+	if r.Watcher == nil {
+		return
+	}
+	wanted := checkpoint.Span{Since: r.source.Start, Until: r.due.Add(-checkpoint.Settle)}
+	if wanted.Empty() {
+		return
+	}
+	p := Progress{Run: r.counted(), Wanted: wanted.Until.Sub(wanted.Since)}
+	p.Covered = p.Wanted
+	for _, m := range checkpoint.Missing(r.book.Facts, 0, wanted) {
+		p.Covered -= m.Until.Sub(m.Since)
+	}
+	r.Watcher.Committed(p)
+}
