@@ -53,3 +53,46 @@ func TestParseScaledKeepsWhatAFloatLoses(t *testing.T) {
 		}
 	}
 }
+
+func TestParseProduct(t *testing.T) {
+	for _, c := range []struct {
+		text, factor, want string
+		rounded            bool
+	}{
+		{"0.1", "0.01", "0.001000000", false},
+		{"3", "0.333333333", "0.999999999", false},
+		{"0.000000001", "0.5", "0.000000000", true}, // half to even, of the exact product
+		{"0.000000003", "0.5", "0.000000002", true},
+		{"1e12", "1e-12", "1.000000000", false},
+		{"-2", "0.01", "-0.020000000", false},
+	} {
+		got, rounded, err := call.ParseProduct(c.text, c.factor)
+		if err != nil || got.String() != c.want || rounded != c.rounded {
+			t.Errorf("%s × %s = %s, rounded %v, %v; want %s, rounded %v", c.text, c.factor, got, rounded, err, c.want, c.rounded)
+		}
+	}
+	for _, c := range [][2]string{{"1e9", "1"}, {"x", "1"}, {"1", "NaN"}, {"1e99999", "1e99999"}} {
+		if got, _, err := call.ParseProduct(c[0], c[1]); err == nil {
+			t.Errorf("%s × %s = %s, want an error", c[0], c[1], got)
+		}
+	}
+}
+
+func TestAddStaysInRange(t *testing.T) {
+	largest, _, err := call.ParseAmount("999999999.999999999")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum, err := largest.Add(-largest); err != nil || sum != 0 {
+		t.Errorf("a − a = %s, %v", sum, err)
+	}
+	for _, a := range []call.Amount{largest, -largest} {
+		one := call.Amount(1)
+		if a < 0 {
+			one = -1
+		}
+		if sum, err := a.Add(one); err == nil {
+			t.Errorf("%s + %s = %s, want an error", a, one, sum)
+		}
+	}
+}

@@ -14,7 +14,9 @@ var t0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func at(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
 
-func span(since, until int) checkpoint.Span { return checkpoint.Span{Since: at(since), Until: at(until)} }
+func span(since, until int) checkpoint.Span {
+	return checkpoint.Span{Since: at(since), Until: at(until)}
+}
 
 func TestAReadingProvesNothingYoungerThanAMinute(t *testing.T) {
 	facts := checkpoint.Read(span(0, 100), at(100), []time.Duration{0})
