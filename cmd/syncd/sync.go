@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"syncd/internal/config"
+	"syncd/internal/load"
+	"syncd/internal/pipeline"
+)
+
+func newSync(a *app) *cobra.Command {
+	var fresh bool
+	cmd := &cobra.Command{
+		Use:   "sync [SOURCE…]",
+		Short: "do all due work of every source (or those), history included, once",
+		Example: `  syncd sync                 everything that is due, then exit
+  syncd sync millis-us       one source
+  syncd sync --fresh         the newest calls alone, no history`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			c, err := a.configuration()
+			if err != nil {
+				return err
+			}
+			chosen, err := c.Select(names)
+			if err != nil {
+				return err
+			}
+			all, err := sources(c, chosen)
+			if err != nil {
+				return err
+			}
+			kind := "sync"
+			if fresh {
+				kind = "fresh"
+			}
+			w, err := load.Open(cmd.Context(), warehouseOptions(c.Warehouse))
+			if err != nil {
+				return err
+			}
+			results, err := a.syncSources(cmd.Context(), w, all, pipeline.Options{Kind: kind, HeadOnly: fresh}, c.Log)
+			if err != nil {
+				return err
+			}
+			return errors.Join(printResults(a.term.out, results), outcome(a.term.err, results))
+		},
+	}
+	cmd.Flags().BoolVar(&fresh, "fresh", false, "the newest calls alone: no history, nothing unfinished")
+	return cmd
+}
+
+// result is what became of one source.
+type result struct {
+	source string
+	run    load.Run
+	err    error
+	took   time.Duration
+}
+
+// syncSources reads sources side by side into the warehouse and closes it, its log written into the file. The error is the warehouse's own;
+// what became of a source is in its result.
+func (a *app) syncSources(ctx context.Context, w *load.Warehouse, all []pipeline.Source, o pipeline.Options, c config.Log) ([]result, error) {
+	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now}
+	logTo := a.term.err
+	var bars *progress
+	if !a.noProgress {
+		names := make([]string, len(all))
+		for i, s := range all {
+			names[i] = s.Name
+		}
+		bars = newProgress(a.term.err, names)
+		p.Watcher, logTo = bars, bars
+	}
+	var err error
+	if p.Log, err = a.newLog(c, logTo); err != nil {
+		if bars != nil {
+			bars.Close()
+		}
+		return nil, errors.Join(err, w.Close())
+	}
+	results := make([]result, len(all))
+	var running sync.WaitGroup
+	for i, s := range all {
+		running.Go(func() {
+			began := time.Now()
+			run, err := p.Sync(ctx, s, o)
+			results[i] = result{s.Name, run, err, time.Since(began)}
+			if bars != nil {
+				bars.Finished(s.Name, err == nil)
+			}
+		})
+	}
+	running.Wait()
+	if bars != nil {
+		bars.Close()
+	}
+	// Whatever was committed is brought into the file, also when this was told to stop: the next to open it finds no log to replay.
+	return results, errors.Join(w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+}
+
+// printResults prints one line a source.
+func printResults(to io.Writer, results []result) error {
+	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SOURCE\tOUTCOME\tINSERTED\tUPDATED\tUNCHANGED\tREJECTED\tREQUESTS\tTIME")
+	for _, r := range results {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.source, r.run.Outcome, thousands(r.run.Inserted), thousands(r.run.Updated),
+			thousands(r.run.Unchanged), thousands(r.run.Rejected), thousands(r.run.Requests), r.took.Round(10*time.Millisecond))
+	}
+	return t.Flush()
+}
+
+// outcome says what went wrong with each source, and returns the error that stands for all of them.
+func outcome(to io.Writer, results []result) error {
+	failed := 0
+	var all []error
+	for _, r := range results {
+		if r.err == nil {
+			continue
+		}
+		failed++
+		all = append(all, r.err)
+		if !errors.Is(r.err, context.Canceled) {
+			fmt.Fprintf(to, "syncd: %v\n", r.err)
+		}
+	}
+	err := errors.Join(all...)
+	switch {
+	case failed == 0:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case failed < len(results):
+		return partlyError{shownError{err}}
+	}
+	return shownError{err}
+}
