@@ -1,0 +1,42 @@
+# Everything a developer runs. `make` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## list what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./syncd
+	go build -o syncd ./cmd/syncd
+
+.PHONY: tools
+tools: ## install what the tests need beside Go, g++ and git (Node.js, for a foreign DuckDB client)
+	@./scripts/install-test-tools
+
+.PHONY: test
+test: tools ## install what the tests need, and run the whole suite, race detector included
+	go vet ./...
+	go test -race -timeout 10m ./...
+
+.PHONY: race
+race: ## run the suite with the race detector alone, without installing anything
+	go test -race -timeout 10m ./...
+
+.PHONY: lint
+lint: ## run golangci-lint
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (default 10s)
+	@./scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## run the benchmarks of the parts, ready for benchstat
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: demo
+demo: ## show the main job with nothing to set up
+	go run ./cmd/syncd demo
