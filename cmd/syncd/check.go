@@ -19,15 +19,7 @@ func newCheck(a *app) *cobra.Command {
 		Use:   "check [SOURCE…]",
 		Short: "check the configuration, the reach of every source, and the warehouse; change nothing",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			c, err := a.configuration()
-			if err != nil {
-				return err
-			}
-			chosen, err := c.Select(names)
-			if err != nil {
-				return err
-			}
-			all, err := sources(c, chosen)
+			c, all, err := a.configured(names)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,20 @@ import (
 	"syncd/internal/transform"
 )
 
+// configured reads the configuration and makes the named sources of it, or all of them for no names.
+func (a *app) configured(names []string) (*config.Config, []pipeline.Source, error) {
+	c, err := a.configuration()
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := c.Select(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := sources(c, chosen)
+	return c, all, err
+}
+
 // sources makes what the configuration describes: for each source its extractor and its transform, with its secrets.
 func sources(c *config.Config, chosen []config.Source) ([]pipeline.Source, error) {
 	secrets, err := c.Secrets(os.LookupEnv, chosen)

@@ -25,15 +25,7 @@ func newSync(a *app) *cobra.Command {
   syncd sync millis-us       one source
   syncd sync --fresh         the newest calls alone, no history`,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			c, err := a.configuration()
-			if err != nil {
-				return err
-			}
-			chosen, err := c.Select(names)
-			if err != nil {
-				return err
-			}
-			all, err := sources(c, chosen)
+			c, all, err := a.configured(names)
 			if err != nil {
 				return err
 			}
