@@ -23,6 +23,10 @@ type usageError struct{ error }
 // partlyError says that some sources were done and some were not.
 type partlyError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
+func (e partlyError) Unwrap() error { return e.error }
+
 // shownError has been shown already, with the results.
 type shownError struct{ error }
 

@@ -24,7 +24,7 @@ type Window struct {
 	Position string    // the extractor's, opaque; "" at the start
 	Pages    int       // of this reading
 	Total    *int64    // what the provider said last of how many match; nil where it does not tell
-	Attempt  int       // how often this window was started over because its count disagreed
+	Attempt  int       // how many of its readings, in any process, ended with a count that disagreed
 	Failures int       // in a row
 	Error    string    // why it is still open; "" while nothing is wrong
 }
@@ -136,6 +136,24 @@ func SeenTx(ctx context.Context, tx Tx, w Window) (map[uint64]struct{}, error) {
 		return nil, fmt.Errorf("read the ids of window %s: %w", w.Span, err)
 	}
 	return seen, nil
+}
+
+// DropTx forgets open windows that nobody wants any more, and returns the book without them. Whatever they brought stays.
+func DropTx(ctx context.Context, tx Tx, source string, b Book, start time.Time) (Book, error) {
+	kept := Book{Facts: b.Facts}
+	for _, w := range b.Open {
+		if w.Until.After(start) {
+			kept.Open = append(kept.Open, w)
+			continue
+		}
+		if err := forgetSeenTx(ctx, tx, w); err != nil {
+			return b, err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
+			return b, fmt.Errorf("drop window %s of %s: %w", w.Span, source, err)
+		}
+	}
+	return kept, nil
 }
 
 // RestartTx puts an open window back to its start: the position and what the reading has returned so far are forgotten. The rows it

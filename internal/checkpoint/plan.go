@@ -86,7 +86,7 @@ const FirstStep = 24 * time.Hour
 
 const (
 	pagesPerStep = 20 // what a window should hold
-	maxGrowth    = 8  // how much the next step may differ from the last
+	maxFactor    = 8  // how much longer or shorter than the last the next step may be
 	minStep      = time.Minute
 )
 
@@ -95,10 +95,10 @@ const (
 func NextStep(step, last time.Duration, pages int) time.Duration {
 	const longest = 200 * 365 * 24 * time.Hour // nothing is older, and multiplying further would overflow
 	switch {
-	case pages*maxGrowth <= pagesPerStep:
-		step = max(step, last*maxGrowth)
-	case pages > pagesPerStep*maxGrowth:
-		step = last / maxGrowth
+	case pages*maxFactor <= pagesPerStep:
+		step = max(step, last*maxFactor)
+	case pages > pagesPerStep*maxFactor:
+		step = last / maxFactor
 	default:
 		step = last / time.Duration(pages) * pagesPerStep
 	}

@@ -43,7 +43,7 @@ func (m *millis) byCursor(ctx context.Context, r *reading, before millisPosition
 	if err != nil {
 		return Page{}, err
 	}
-	page.Records = append(second, page.Records...)
+	page.Records = append(page.Records, second...) // asked for later, so of two answers for one call the last is the newer
 	if moved {
 		page.Shifts++
 	}

@@ -20,6 +20,7 @@ type state struct {
 	call        call.Call
 	revision    int32
 	firstSeenAt time.Time
+	changedAt   time.Time
 	deletedAt   *time.Time
 }
 
@@ -75,7 +76,7 @@ func (tx *Tx) readCalls(ctx context.Context, source, near string, changed []*cha
 	rows, err := tx.QueryContext(ctx, `SELECT s.n, c.provider, c.call_id, c.agent_id, c.agent_name, c.agent_version, c.flow_name,
 		c.channel, c.direction, c.from_number, c.to_number, c.customer_number, c.telephony_sid, c.status, c.status_raw, c.end_reason,
 		c.started_at, c.ended_at, c.duration_ms, c.cost, c.cost_currency, c.summary, c.recording_url, c.is_test, c.metadata,
-		c.revision, c.first_seen_at, c.deleted_at`+stagedRows("calls", near), source)
+		c.revision, c.first_seen_at, c.changed_at, c.deleted_at`+stagedRows("calls", near), source)
 	if err != nil {
 		return err
 	}
@@ -93,12 +94,12 @@ func (tx *Tx) readCalls(ctx context.Context, source, near string, changed []*cha
 		if err := rows.Scan(&n, &c.Provider, &c.ID, text{&c.AgentID}, text{&c.AgentName}, text{&c.AgentVersion}, text{&c.FlowName},
 			&c.Channel, &c.Direction, text{&c.FromNumber}, text{&c.ToNumber}, text{&c.CustomerNumber}, text{&c.TelephonySID},
 			&c.Status, text{&c.StatusRaw}, text{(*string)(&c.EndReason)}, &startedAt, &endedAt, &duration, &cost, text{&c.CostCurrency},
-			text{&c.Summary}, text{&c.RecordingURL}, &isTest, text{&c.Metadata}, &s.revision, &s.firstSeenAt, &delAt); err != nil {
+			text{&c.Summary}, text{&c.RecordingURL}, &isTest, text{&c.Metadata}, &s.revision, &s.firstSeenAt, &s.changedAt, &delAt); err != nil {
 			return err
 		}
 		c.Source = source
 		c.StartedAt, c.EndedAt, s.deletedAt = timePointer(startedAt), timePointer(endedAt), timePointer(delAt)
-		s.firstSeenAt = s.firstSeenAt.UTC()
+		s.firstSeenAt, s.changedAt = s.firstSeenAt.UTC(), s.changedAt.UTC()
 		if duration.Valid {
 			c.DurationMS = &duration.Int64
 		}
@@ -106,10 +107,17 @@ func (tx *Tx) readCalls(ctx context.Context, source, near string, changed []*cha
 			c.IsTest = &isTest.Bool
 		}
 		c.Cost = amountOf(cost)
-		// Where an earlier id and the lasting one both have rows, the lasting one's is the state.
-		if old := changed[n].before; old == nil || c.ID == changed[n].old.key {
-			changed[n].before = &s
+		// Where an earlier id and the lasting one both have rows, the lasting one's is the state, seen first when either was.
+		if other := changed[n].before; other != nil {
+			if other.firstSeenAt.Before(s.firstSeenAt) {
+				s.firstSeenAt = other.firstSeenAt
+			}
+			if c.ID != changed[n].old.key {
+				other.firstSeenAt = s.firstSeenAt
+				continue
+			}
 		}
+		changed[n].before = &s
 	}
 	return rows.Err()
 }

@@ -161,10 +161,13 @@ func children[T any](rows []childOf[T], c *change, values []T) []childOf[T] {
 	return rows
 }
 
-// revision is the number of the state being written: 1 for a new call.
+// revision is the number of the state being written: 1 for a new call, one more than before where a field differs.
 func (c *change) revision() int32 {
-	if c.before == nil {
+	switch {
+	case c.before == nil:
 		return 1
+	case len(c.fields) == 0:
+		return c.before.revision
 	}
 	return c.before.revision + 1
 }
@@ -172,9 +175,12 @@ func (c *change) revision() int32 {
 // callRow is a row of calls, in the order of its columns.
 func callRow(ch *change) []driver.Value {
 	c := &ch.obs.Call
-	firstSeenAt := ch.obs.FetchedAt
+	firstSeenAt, changedAt := ch.obs.FetchedAt, ch.obs.FetchedAt
 	if ch.before != nil {
 		firstSeenAt = ch.before.firstSeenAt
+		if len(ch.fields) == 0 {
+			changedAt = ch.before.changedAt
+		}
 	}
 	return []driver.Value{
 		c.Source, c.Provider, c.ID, null(c.AgentID), null(c.AgentName), null(c.AgentVersion), null(c.FlowName),
@@ -182,7 +188,7 @@ func callRow(ch *change) []driver.Value {
 		string(c.Status), null(c.StatusRaw), null(string(c.EndReason)), c.Status.Final(),
 		nullTime(c.StartedAt), nullTime(c.EndedAt), nullInt(c.DurationMS), nullAmount(c.Cost), null(c.CostCurrency),
 		null(c.Summary), null(c.RecordingURL), nullBool(c.IsTest), null(c.Metadata),
-		ch.revision(), firstSeenAt, ch.obs.FetchedAt, nil,
+		ch.revision(), firstSeenAt, changedAt, nil,
 	}
 }
 

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,6 +214,36 @@ func TestAMillisCallIsRekeyedWhenItsSessionIDAppears(t *testing.T) {
 	expect(t, w, `SELECT old_value, new_value FROM call_revisions WHERE field = 'call_id'`, "call-9 session-1")
 }
 
+func TestACallSeenAgainUnderItsEarlierIDHealsAtTheNextReading(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "calls.duckdb"))
+	defer w.Close()
+	lasting := observation("session-1", 1, noon)
+	lasting.Alias = "call-9"
+	upsert(t, w, lasting)
+	upsert(t, w, observation("call-9", 2, noon)) // one answer in which session_id is null
+	if got := upsert(t, w, lasting); got != (load.Counts{Updated: 1}) {
+		t.Errorf("the next reading: %+v", got)
+	}
+	if got := upsert(t, w, lasting); got != (load.Counts{Unchanged: 1}) {
+		t.Errorf("the one after: %+v", got)
+	}
+	expect(t, w, `SELECT call_id, revision::VARCHAR FROM calls`, "session-1 1")
+	expect(t, w, `SELECT call_id FROM raw_calls`, "session-1")
+}
+
+func TestARecordingThatArrivesLateIsStoredAndIsNoRevision(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "calls.duckdb"))
+	defer w.Close()
+	o := observation("1", 1, noon)
+	upsert(t, w, o)
+	o.ContentHash, o.FetchedAt, o.Call.RecordingURL = 2, noon.Add(time.Hour), "https://example.org/1.wav"
+	if got := upsert(t, w, o); got != (load.Counts{Updated: 1}) {
+		t.Errorf("%+v", got)
+	}
+	expect(t, w, `SELECT recording_url, revision::VARCHAR, (changed_at = first_seen_at)::VARCHAR FROM calls`, "https://example.org/1.wav 1 true")
+	expect(t, w, `SELECT count(*)::VARCHAR FROM call_revisions`, "0")
+}
+
 func TestBothIDsOfACallInOneBatchAreOneRow(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()
@@ -344,6 +376,8 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 		newer:                              "use the newer syncd",
 		filepath.Join(dir, "sync.duckdb"):  "cannot hold the schema sync",
 		filepath.Join(dir, "none", "x.db"): "no such folder",
+		filepath.Join(dir, "a#b.duckdb"):   "choose another name",
+		filepath.Join(dir, "a%zz.duckdb"):  "choose another name",
 	} {
 		if w, err := load.Open(t.Context(), load.Options{Path: path}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("open %s: %v, want %q", filepath.Base(path), err, want)
@@ -356,17 +390,90 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 
 func TestAFileThatWasKilledWhileItWasMadeIsMadeAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "calls.duckdb")
-	for _, left := range []string{path + ".new", path + ".new.wal"} {
+	old, young := path+".new-1", path+".new-2"
+	for _, left := range []string{old, old + ".wal", young} {
 		if err := os.WriteFile(left, []byte("half a page"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	yesterday := time.Now().AddDate(0, 0, -1)
+	if err := os.Chtimes(old, yesterday, yesterday); err != nil {
+		t.Fatal(err)
+	}
 	w := open(t, path)
 	defer w.Close()
 	upsert(t, w, observation("1", 1, noon))
-	if _, err := os.Stat(path + ".new"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the half-made file is still there: %v", err)
+	left, err := filepath.Glob(path + ".new*")
+	if diff := cmp.Diff([]string{young}, left); diff != "" || err != nil {
+		t.Errorf("half-made files: %v (-want +got):\n%s", err, diff)
 	}
+}
+
+// TestProcessesThatMakeTheFileAtOnce has several processes find no file. Whoever is late is told that another holds it, and nothing else.
+func TestProcessesThatMakeTheFileAtOnce(t *testing.T) {
+	for range 4 {
+		path := filepath.Join(t.TempDir(), "calls.duckdb")
+		var running sync.WaitGroup
+		for range 4 {
+			running.Go(func() {
+				cmd := exec.Command(os.Args[0], "-test.run=TestOpenInAnotherProcess")
+				cmd.Env = append(os.Environ(), "SYNCD_TEST_OPEN="+path)
+				if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "held by another process") {
+					t.Errorf("%v: %s", err, out)
+				}
+			})
+		}
+		running.Wait()
+		w := open(t, path)
+		expect(t, w, `SELECT count(*)::VARCHAR FROM sync.schema_versions`, "1")
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if left, _ := filepath.Glob(path + "?*"); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+func TestALogWithoutItsFileIsNotReplayed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.duckdb")
+	if err := os.WriteFile(path+".wal", []byte("of a warehouse that is gone"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := load.Open(t.Context(), load.Options{Path: path}); err == nil || !strings.Contains(err.Error(), "delete the .wal") {
+		t.Errorf("error %v", err)
+		if err == nil {
+			w.Close()
+		}
+	}
+}
+
+// TestAStopAtAnyMomentLeavesTheConnectionUsable cancels transactions at random moments, the first statement of all included.
+func TestAStopAtAnyMomentLeavesTheConnectionUsable(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "calls.duckdb"))
+	defer w.Close()
+	rng := rand.New(rand.NewPCG(1, 2))
+	stopped := 0
+	const tries = 24 // the driver takes half a second for some of them
+	for i := range tries {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rng.IntN(8000))*time.Microsecond)
+		err := w.Write(ctx, func(tx *load.Tx) error {
+			_, err := tx.Upsert(ctx, "s", []call.Observation{observation(fmt.Sprint("stopped-", i), 1, noon)})
+			return err
+		})
+		cancel()
+		if err == nil {
+			continue
+		}
+		if stopped++; !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("try %d: %v", i, err)
+		}
+	}
+	if stopped == 0 {
+		t.Error("none was stopped: this shows nothing")
+	}
+	upsert(t, w, observation("after", 1, noon))
+	expect(t, w, `SELECT count(*)::VARCHAR FROM calls`, fmt.Sprint(tries-stopped+1))
 }
 
 func TestTheFileAloneIsTheWarehouseAfterClosing(t *testing.T) {

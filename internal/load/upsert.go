@@ -15,7 +15,7 @@ type Counts struct {
 	Drift     int64 // oddities in what was inserted or updated
 }
 
-// Upsert stores observations of one source: a call is one row, in the state of its newest reading, and every field that changes leaves
+// Upsert stores observations of one source, once in a transaction: a call is one row, in the state of its newest reading, and every field that changes leaves
 // a revision. Nothing is written for a call whose payload has not changed.
 //
 // Of several observations of a call in the batch the newest is kept. What the warehouse has of these calls is looked up where it would
@@ -77,8 +77,11 @@ type change struct {
 	fields []field // those that differ from before; none: only the payload is new
 }
 
-// rewrites reports whether the call itself is written, not only its payload.
-func (c *change) rewrites() bool { return c.before == nil || len(c.fields) > 0 }
+// rewrites reports whether the call itself is written, not only its payload. It is without any field that differs where a recording's URL
+// was signed anew, and where the call still has a second row, under the id it had earlier.
+func (c *change) rewrites() bool {
+	return c.before == nil || len(c.fields) > 0 || len(c.old.ids) > 1 || c.before.call.RecordingURL != c.obs.Call.RecordingURL
+}
 
 // newest keeps, of several observations of one call, the one of the newest reading, and of one reading the last. A call seen both
 // under its id and under one it had earlier is one call, and the lasting id is kept.

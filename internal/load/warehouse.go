@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -56,6 +55,9 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if name := catalogName(o.Path); strings.EqualFold(name, "sync") {
 		return nil, fmt.Errorf("open warehouse %s: a file of this name cannot hold the schema sync; choose another name, such as calls.duckdb", o.Path)
 	}
+	if strings.ContainsAny(o.Path, "?#%") {
+		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", o.Path)
+	}
 	if err := create(ctx, o); err != nil {
 		return nil, fmt.Errorf("make warehouse %s: %w", o.Path, err)
 	}
@@ -81,30 +83,6 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.conn.Close(), w.db.Close())
 	}
 	return w, nil
-}
-
-// create makes the warehouse file where there is none: under another name first, with its tables, and then under its own. If the process dies
-// while DuckDB writes the first pages of a file, what is left cannot be opened; so it must not bear the name.
-func create(ctx context.Context, o Options) error {
-	if _, err := os.Stat(o.Path); !errors.Is(err, fs.ErrNotExist) {
-		return nil // there, or not to be seen: opening it will tell
-	}
-	final := o.Path
-	o.Path = final + ".new"
-	// What an earlier process left of its own try is worth nothing.
-	for _, left := range []string{o.Path, o.Path + ".wal"} {
-		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return openError(err)
-		}
-	}
-	w, err := openFile(ctx, o)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(w.Checkpoint(ctx), w.Close()); err != nil {
-		return err
-	}
-	return os.Rename(o.Path, final)
 }
 
 // settings are DuckDB's own, fixed before the file is opened.
@@ -153,12 +131,13 @@ func openError(err error) error {
 		return fmt.Errorf("%w; wait for it to finish, or stop it", ErrBusy)
 	case strings.Contains(text, "not a valid DuckDB database file"):
 		return errors.New("this is not a DuckDB file; choose another path, or move it away")
-	case strings.Contains(text, "No such file or directory"):
+	case errors.Is(err, fs.ErrNotExist), strings.Contains(text, "No such file or directory"):
 		return errors.New("no such folder; make it first")
 	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "Permission denied"):
 		return errors.New("permission denied; the folder and the file must be writable")
 	}
-	return err
+	// What the driver says around DuckDB's own words helps nobody.
+	return errors.New(strings.TrimPrefix(text, "database/sql/driver: could not connect to database: "))
 }
 
 // prepare checks that the file is ours, migrates it, and makes the writer's temporary tables.
@@ -193,7 +172,13 @@ func (w *Warehouse) NextReading() int64 {
 func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, err := w.conn.ExecContext(ctx, "BEGIN TRANSACTION"); err != nil {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// Beginning, committing and rolling back are never interrupted: an interrupted one leaves nobody knowing whether it happened, and the
+	// one connection in a state that nothing else expects.
+	unstopped := context.WithoutCancel(ctx)
+	if _, err := w.conn.ExecContext(unstopped, "BEGIN TRANSACTION"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	tx := &Tx{w: w}
@@ -202,16 +187,17 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		if done {
 			return
 		}
-		// Rolling back must happen even if the context is what ended the transaction.
-		if _, rerr := w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); rerr != nil && err != nil {
+		if _, rerr := w.conn.ExecContext(unstopped, "ROLLBACK"); rerr != nil && err != nil {
 			err = errors.Join(err, fmt.Errorf("roll back: %w", rerr))
+		}
+		if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+			err = fmt.Errorf("%w: %w", ctx.Err(), err) // DuckDB says no more than "interrupted"
 		}
 	}()
 	if err := fn(tx); err != nil {
 		return err
 	}
-	// A commit that has begun is not interrupted: it would leave the caller not knowing which of the two happened.
-	if _, err := w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+	if _, err := w.conn.ExecContext(unstopped, "COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	done = true

@@ -43,7 +43,7 @@ type Source struct {
 	Transform *transform.Transformer
 }
 
-// Watcher is told what was committed, as it happens. Its method is called from the goroutine of the source and must not wait.
+// Watcher is told what was committed, as it happens. Its method is called from the goroutine of the source, which waits for it.
 type Watcher interface {
 	Committed(Progress)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -27,6 +28,7 @@ type run struct {
 	book      checkpoint.Book
 	startedAt time.Time // our clock
 	due       time.Time // the present of this run: the provider's clock at its start, as soon as that is known
+	clockRead bool      // it is known
 	step      time.Duration
 	skip      []checkpoint.Span
 	faults    []error // of windows that were left, while others went on
@@ -42,7 +44,10 @@ func (r *run) begin(ctx context.Context) error {
 		if err := tx.EndInterrupted(ctx, r.source.Name); err != nil {
 			return err
 		}
-		r.book, err = checkpoint.LoadTx(ctx, tx, r.source.Name)
+		if r.book, err = checkpoint.LoadTx(ctx, tx, r.source.Name); err != nil {
+			return err
+		}
+		r.book, err = checkpoint.DropTx(ctx, tx, r.source.Name, r.book, r.source.Start)
 		return err
 	})
 }
@@ -64,6 +69,12 @@ func (r *run) work(ctx context.Context) error {
 			r.step = checkpoint.NextStep(r.step, w.Until.Sub(w.Since), pages)
 		}
 		if err == nil {
+			if r.provedNothing(w.Span) {
+				// A clock that jumps can make a window end in the provider's future. It is read again, but not by this run: without end is no way
+				// to ask.
+				r.Log.Warn("window proved nothing", zap.String("source", r.source.Name), zap.Stringer("window", w.Span))
+				r.skip = append(r.skip, w.Span)
+			}
 			continue
 		}
 		if !leavesOthers(err) {
@@ -72,6 +83,30 @@ func (r *run) work(ctx context.Context) error {
 		r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
 		r.skip = append(r.skip, w.Span)
 		r.faults = append(r.faults, err)
+	}
+}
+
+// provedNothing reports whether all of a window that was read is still missing.
+func (r *run) provedNothing(s checkpoint.Span) bool {
+	if settled := r.due.Add(-checkpoint.Settle); s.Until.After(settled) {
+		s.Until = settled
+	}
+	if s.Empty() {
+		return false
+	}
+	missing := checkpoint.Missing(r.book.Facts, 0, s)
+	return len(missing) == 1 && missing[0].Equal(s)
+}
+
+// readClock learns the provider's clock from the first page that this run gets: a clock of ours that runs ahead must not prove what was not
+// there yet, and one that runs behind must not keep fresh calls waiting. It is learnt once, as every answer tells it a little differently,
+// and never put later than a reading of the head: what that proves must satisfy the plan, or the plan would have no end.
+func (r *run) readClock(readAt, sent time.Time, head bool) {
+	if !r.clockRead {
+		r.due, r.clockRead = r.startedAt.Add(readAt.Sub(sent)), true
+	}
+	if head && r.due.After(readAt) {
+		r.due = readAt
 	}
 }
 
@@ -99,10 +134,11 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 	record := r.counted()
 	record.FinishedAt, record.Outcome = r.now(), "done"
 	switch {
-	case ctx.Err() != nil:
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		record.Outcome = "stopped"
-	case err != nil:
-		record.Outcome, record.Error = "failed", err.Error()
+	default:
+		record.Outcome, record.Error = "failed", strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	// A run that was stopped is recorded all the same.
 	ctx = context.WithoutCancel(ctx)

@@ -63,9 +63,10 @@ func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (pages int, err
 		r.take(rd, page, number)
 		switch {
 		case page.Done:
+			pages := rd.window.Pages
 			again, err := r.conclude(ctx, rd)
 			if err != nil || !again {
-				return rd.window.Pages, err
+				return pages, err
 			}
 		case ctx.Err() != nil || rd.batch.full(r.now()):
 			if err := r.commit(ctx, rd, r.saveWindow); err != nil {
@@ -105,11 +106,7 @@ func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, 
 	}
 	if rd.window.ReadAt.IsZero() {
 		rd.window.ReadAt = page.Clock.UTC().Truncate(time.Microsecond)
-		if head {
-			// Only now is it known what time it is at the provider. A clock of ours that runs ahead must not prove what was not there
-			// yet, and one that runs behind must not keep fresh calls waiting.
-			r.due = r.startedAt.Add(rd.window.ReadAt.Sub(sent))
-		}
+		r.readClock(rd.window.ReadAt, sent, head)
 	}
 	return page, number, nil
 }
@@ -122,15 +119,14 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	}
 	b.pages++
 	b.shifts += page.Shifts
+	alike := make(map[uint64]int)
 	for _, rec := range page.Records {
 		b.records++
 		b.bytes += len(rec.Payload)
-		if page.Total != nil {
-			id := identity(rec)
-			if _, ok := rd.seen[id]; !ok {
-				rd.seen[id] = struct{}{}
-				b.seen = append(b.seen, id)
-			}
+		id := identity(rec, alike)
+		if _, ok := rd.seen[id]; !ok {
+			rd.seen[id] = struct{}{}
+			b.seen = append(b.seen, id)
 		}
 		result := r.source.Transform.Record(rec)
 		if result.Reject != nil {
@@ -142,16 +138,21 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	}
 	rd.window.Position = string(page.Next)
 	rd.window.Pages++
-	rd.window.Total = page.Total
+	if page.Total != nil { // an older server among several may leave it out
+		rd.window.Total = page.Total
+	}
 	rd.window.Failures, rd.window.Error = 0, ""
 }
 
-// identity is what makes two records of a reading the same: their id, and where there is none, their bytes.
-func identity(rec extract.Record) uint64 {
-	if rec.ID == "" {
-		return xxh3.Hash(rec.Payload)
+// identity is what makes two records of a reading the same: their id. Where there is none it is their bytes, and of records of one page that
+// are alike in these, which of them it is: the provider counts them as so many.
+func identity(rec extract.Record, alike map[uint64]int) uint64 {
+	if rec.ID != "" {
+		return xxh3.HashString(rec.ID)
 	}
-	return xxh3.HashString(rec.ID)
+	id := xxh3.Hash(rec.Payload)
+	alike[id]++
+	return id + uint64(alike[id]-1)
 }
 
 func (b *batch) full(now time.Time) bool {
@@ -177,7 +178,7 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) (restarted
 		return false, err
 	}
 	if cerr := r.commit(ctx, rd, save); cerr != nil {
-		return false, errors.Join(err, cerr)
+		return false, fmt.Errorf("%w; before that: %v", cerr, err) // what failed first no longer decides what happens
 	}
 	if restarted {
 		return true, nil
@@ -198,6 +199,11 @@ func (r *run) conclude(ctx context.Context, rd *reading) (again bool, _ error) {
 	again = w.Attempt == 1
 	if !again {
 		w.Error = disagreement.Error()
+	}
+	if settled := w.ReadAt.Add(-checkpoint.Settle); again && settled.Before(w.Until) && w.Since.Before(settled) {
+		// Calls of the last minute may be listed late, while the head is being read. They are stored, and nobody claims them yet; without them
+		// the second reading stands on firm ground.
+		w.Until = settled
 	}
 	if err := r.commit(ctx, rd, r.restartWindow); err != nil {
 		return false, err

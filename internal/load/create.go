@@ -1,0 +1,71 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// create makes the warehouse file where there is none: under a name of its own first, with its tables, and then under the one that was
+// asked for. If the process dies while DuckDB writes the first pages of a file, what is left cannot be opened; so it must not bear the
+// name. Of several processes that make the same file at once, one wins, and the others use its.
+func create(ctx context.Context, o Options) error {
+	if _, err := os.Lstat(o.Path); !errors.Is(err, fs.ErrNotExist) {
+		return nil // there, or not to be seen: opening it will tell
+	}
+	if _, err := os.Lstat(o.Path + ".wal"); err == nil {
+		// DuckDB would replay it into the new file: rows and claims of coverage from a warehouse that is gone.
+		return fmt.Errorf("there is no such file, but %s.wal is there, of a warehouse that is gone; bring that back, or delete the .wal", o.Path)
+	}
+	final := o.Path
+	sweep(final)
+	// DuckDB wants to make the file itself: only the name is taken from the temporary one.
+	name, err := os.CreateTemp(filepath.Dir(final), filepath.Base(final)+".new-*")
+	if err != nil {
+		return openError(err)
+	}
+	o.Path = name.Name()
+	if err := errors.Join(name.Close(), os.Remove(o.Path)); err != nil {
+		return err
+	}
+	defer removeWarehouse(o.Path)
+	w, err := openFile(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(w.Checkpoint(ctx), w.Close()); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never replaces what is there.
+	err = os.Link(o.Path, final)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return os.Rename(o.Path, final) // a file system without hard links
+	}
+	return nil
+}
+
+// removeWarehouse removes a half-made file. What cannot be removed does no harm: nobody opens it, and the next sweep tries again.
+func removeWarehouse(path string) {
+	_ = os.Remove(path)
+	_ = os.Remove(path + ".wal")
+}
+
+// sweep removes what processes that died here left of their own tries, once it is old enough to be nobody's.
+func sweep(final string) {
+	left, err := filepath.Glob(final + ".new-*")
+	if err != nil {
+		return // the path itself reads as a pattern: then it stays
+	}
+	for _, path := range left {
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > time.Hour {
+			removeWarehouse(path)
+		}
+	}
+}
