@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"syncd/internal/extract"
 	"syncd/internal/load"
 	"syncd/internal/pipeline"
 )
@@ -27,8 +28,7 @@ func newCheck(a *app) *cobra.Command {
 			if err := cmd.Context().Err(); err != nil {
 				return err
 			}
-			lines = append(lines, inspect(cmd.Context(), c.Warehouse.Path))
-			return a.printChecks(lines)
+			return a.printChecks(lines, inspect(cmd.Context(), c.Warehouse.Path))
 		},
 	}
 }
@@ -47,7 +47,7 @@ func probe(ctx context.Context, all []pipeline.Source) []finding {
 		running.Go(func() {
 			began := time.Now()
 			if err := s.Extract.Probe(ctx); err != nil {
-				lines[i] = finding{s.Name, "failed", s.Provider, err}
+				lines[i] = finding{s.Name, "failed", s.Provider + ", " + reason(err), err}
 				return
 			}
 			lines[i] = finding{s.Name, "ok", fmt.Sprintf("%s, answered in %s", s.Provider, time.Since(began).Round(time.Millisecond)), nil}
@@ -55,6 +55,18 @@ func probe(ctx context.Context, all []pipeline.Source) []finding {
 	}
 	running.Wait()
 	return lines
+}
+
+// reason is an error in the few words that a line has room for.
+func reason(err error) string {
+	var e *extract.Error
+	if !errors.As(err, &e) {
+		return "no answer"
+	}
+	if e.Status != 0 {
+		return fmt.Sprintf("%s (%d)", e.Reason, e.Status)
+	}
+	return e.Reason
 }
 
 func inspect(ctx context.Context, path string) finding {
@@ -71,27 +83,31 @@ func inspect(ctx context.Context, path string) finding {
 }
 
 // printChecks prints the findings, and below them what to do about those that failed.
-func (a *app) printChecks(lines []finding) error {
+func (a *app) printChecks(sources []finding, warehouse finding) error {
 	t := tabwriter.NewWriter(a.term.out, 0, 0, 2, ' ', 0)
 	failed := 0
 	var all []error
-	for _, l := range lines {
+	for _, l := range append(sources, warehouse) {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", l.what, l.state, l.detail)
 		if l.err != nil {
-			failed++
 			all = append(all, l.err)
+		}
+	}
+	for _, l := range sources {
+		if l.err != nil {
+			failed++
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, err := range all {
-		fmt.Fprintf(a.term.err, "syncd: %v\n", err)
+		say(a.term.err, err)
 	}
 	switch {
-	case failed == 0:
+	case len(all) == 0:
 		return nil
-	case failed < len(lines):
+	case warehouse.err == nil && failed < len(sources):
 		return partlyError{shownError{errors.Join(all...)}}
 	}
 	return shownError{errors.Join(all...)}

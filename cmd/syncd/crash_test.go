@@ -173,7 +173,7 @@ func TestSignals(t *testing.T) {
 		<-answered
 	}
 	send(t, cmd, os.Interrupt)
-	if code := exitCode(cmd.Wait()); code != exitFailed || !strings.Contains(out.String(), "the next run goes on from there") {
+	if code := exitCode(cmd.Wait()); code != exitFailed || !strings.Contains(out.String(), "the next sync goes on from there") {
 		t.Errorf("after the first signal: exit code %d\n%s", code, out)
 	}
 	run := answers(t, filepath.Join(filepath.Dir(file), "calls.duckdb"), `SELECT outcome, records > 0 AS kept FROM sync.runs`)[0]

@@ -113,18 +113,22 @@ func (d *demo) run(ctx context.Context) (err error) {
 // demoFiles are the files that a demo leaves in its folder, and that the next one makes anew.
 var demoFiles = []string{"syncd.yaml", "calls.duckdb", "calls.duckdb.wal", "millis.key", "burki.key", "voicy.key"}
 
+// demoMark is how a demo's configuration begins.
+const demoMark = "# Written by 'syncd demo'."
+
 // prepareFolder makes the folder, or clears the demo's own files out of it. A folder that holds anything else and no demo is not touched.
 func (d *demo) prepareFolder() error {
 	entries, err := os.ReadDir(d.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("demo folder: %w", err)
 	}
-	marked := false
-	for _, e := range entries {
-		marked = marked || e.Name() == "millis.key"
-	}
-	if len(entries) > 0 && !marked {
-		return fmt.Errorf("the folder %s holds something that is no demo; name another with --dir", d.dir)
+	if len(entries) > 0 {
+		if head, err := os.ReadFile(filepath.Join(d.dir, "syncd.yaml")); err != nil || !bytes.HasPrefix(head, []byte(demoMark)) {
+			return fmt.Errorf("the folder %s holds something that is no demo; name another with --dir", d.dir)
+		}
+		if key, err := os.ReadFile(filepath.Join(d.dir, "millis.key")); err != nil || !bytes.HasPrefix(key, []byte("demo-")) {
+			return fmt.Errorf("the folder %s began as a demo and holds keys of your own now; name another with --dir", d.dir)
+		}
 	}
 	for _, name := range demoFiles {
 		if err := os.Remove(filepath.Join(d.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -167,7 +171,7 @@ func (d *demo) stopFakes() error {
 // configure writes the configuration a user would write, and reads it back the way a user's is read.
 func (d *demo) configure(now time.Time) (*config.Config, error) {
 	var y strings.Builder
-	y.WriteString("# Written by 'syncd demo'. The fakes that it names are gone once the demo ends; with --keep they stay until Ctrl-C.\n")
+	y.WriteString(demoMark + " The fakes that it names are gone once the demo ends; with --keep they stay until Ctrl-C.\n")
 	y.WriteString("warehouse:\n  path: calls.duckdb\nsources:\n")
 	for _, f := range d.fakes {
 		if err := os.WriteFile(filepath.Join(d.dir, string(f.provider)+".key"), []byte(f.key+"\n"), 0o600); err != nil {
@@ -190,7 +194,7 @@ func (d *demo) compare(ctx context.Context, path string) (equal bool, err error)
 		return false, err
 	}
 	t := tabwriter.NewWriter(d.term.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nSOURCE\tPROVIDER HAS\tWAREHOUSE HAS\t")
+	fmt.Fprintln(t, "\nSOURCE\tPROVIDER HAS\tWAREHOUSE HAS\tVERDICT")
 	equal = true
 	for _, f := range d.fakes {
 		has := int64(len(f.server.All()))
@@ -232,10 +236,10 @@ func countStored(ctx context.Context, path string) (counts map[string]int64, err
 var demoQueries = []struct{ title, sql string }{
 	{"How calls end", `SELECT status, count(*) AS calls, round(100 * count(*) / sum(count(*)) OVER (), 1) AS percent
 FROM calls GROUP BY status ORDER BY calls DESC`},
-	{"What they cost, by component", `SELECT source, component, sum(amount) AS amount, currency
+	{"What they cost, by component (Voicy tells no costs; a Millis credit is no money until you say what it is worth)", `SELECT source, component, sum(amount) AS amount, currency
 FROM call_costs GROUP BY ALL ORDER BY source, amount DESC`},
-	{"The busiest agents", `SELECT agent_name, source, count(*) AS calls, round(avg(duration_ms) / 60000, 1) AS minutes
-FROM calls WHERE agent_name IS NOT NULL GROUP BY ALL ORDER BY calls DESC LIMIT 5`},
+	{"The busiest agents, and how long their calls last", `SELECT coalesce(agent_name, agent_id) AS agent, source, count(*) AS calls,
+round(avg(duration_ms) / 60000, 1) AS minutes_each FROM calls WHERE agent IS NOT NULL GROUP BY ALL ORDER BY calls DESC, agent LIMIT 6`},
 }
 
 func (d *demo) answer(ctx context.Context, path string) (err error) {
@@ -257,8 +261,9 @@ func (d *demo) answer(ctx context.Context, path string) (err error) {
 func (d *demo) sayMore(ctx context.Context, file string) error {
 	fmt.Fprintf(d.term.out, `
 Look further:
-  syncd -c %[1]s query 'FROM calls LIMIT 5'
+  syncd -c %[1]s query 'SELECT started_at, source, status, duration_ms FROM calls ORDER BY 1 DESC LIMIT 5'
   syncd -c %[1]s query 'FROM sync.runs' --format json
+(syncd is what 'go build -o syncd ./cmd/syncd' builds.)
   any DuckDB client can open the file: it is yours
 Your own calls: copy config.example.yaml to syncd.yaml, then 'syncd check' and 'syncd sync'
 `, file)
@@ -271,5 +276,6 @@ Your own calls: copy config.example.yaml to syncd.yaml, then 'syncd check' and '
 	}
 	fmt.Fprintf(d.term.out, "In another terminal: syncd -c %s sync\n", file)
 	<-ctx.Done()
+	fmt.Fprintln(d.term.err, "syncd: the fakes are stopped")
 	return nil
 }

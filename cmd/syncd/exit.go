@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"syncd/internal/config"
 )
@@ -27,10 +28,17 @@ func (e usageError) Unwrap() error { return e.error }
 
 func (e partlyError) Unwrap() error { return e.error }
 
-// shownError has been shown already, with the results.
+// shownError has been said already, with the results.
 type shownError struct{ error }
 
 func (e shownError) Unwrap() error { return e.error }
+
+// say writes an error, each line of it as a message of its own.
+func say(to io.Writer, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(to, "syncd: %s\n", strings.TrimRight(line, "\n"))
+	}
+}
 
 // report says what went wrong, and returns the exit code.
 func report(to io.Writer, err error) int {
@@ -39,9 +47,9 @@ func report(to io.Writer, err error) int {
 	}
 	if shown := (shownError{}); !errors.As(err, &shown) {
 		if errors.Is(err, context.Canceled) {
-			fmt.Fprintln(to, "syncd: stopped; what was read is stored, and the next run goes on from there")
+			fmt.Fprintln(to, "syncd: stopped")
 		} else {
-			fmt.Fprintln(to, "syncd: "+err.Error())
+			say(to, err)
 		}
 	}
 	var usage usageError

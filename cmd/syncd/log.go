@@ -10,6 +10,12 @@ import (
 	"syncd/internal/config"
 )
 
+// checkLogFlags refuses, before anything is done, what newLog could not make a logger of.
+func (a *app) checkLogFlags() error {
+	_, err := a.newLog(config.Log{Level: "info", Format: "text"}, io.Discard)
+	return err
+}
+
 // newLog makes the logger that the flags ask for, and where they ask for nothing, the configuration.
 func (a *app) newLog(c config.Log, to io.Writer) (*zap.Logger, error) {
 	level, format := c.Level, c.Format

@@ -10,9 +10,10 @@ import (
 
 func main() {
 	restrictFileModes()
-	ctx, stop := untilSignal(context.Background(), os.Stderr)
+	term := terminal{out: os.Stdout, err: &screen{to: os.Stderr}}
+	ctx, stop := untilSignal(context.Background(), term.err)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], term))
 }
 
 // run runs a command line and returns its exit code. What went wrong is said here, once.

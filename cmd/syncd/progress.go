@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,11 +21,12 @@ type progress struct {
 	latest  map[string]pipeline.Progress
 	from    map[string]time.Duration // what was covered when the run began: it took no time of this run
 	ended   map[string]time.Time
+	failed  map[string]bool
 	order   []string
 
 	bars *mpb.Progress // nil: plain lines
 	bar  map[string]*mpb.Bar
-	out  io.Writer
+	out  *screen
 	stop chan struct{}
 	done sync.WaitGroup
 }
@@ -34,14 +34,15 @@ type progress struct {
 const plainEvery = 10 * time.Second
 
 // newProgress shows the progress of sources on a writer. Close ends it.
-func newProgress(out io.Writer, sources []string) *progress {
+func newProgress(out *screen, sources []string) *progress {
 	p := &progress{started: time.Now(), latest: make(map[string]pipeline.Progress), from: make(map[string]time.Duration),
-		ended: make(map[string]time.Time), order: sources, bar: make(map[string]*mpb.Bar), out: out, stop: make(chan struct{})}
-	if width(out) == 0 {
+		ended: make(map[string]time.Time), failed: make(map[string]bool), order: sources, bar: make(map[string]*mpb.Bar), out: out, stop: make(chan struct{})}
+	if width(out.to) == 0 {
 		p.done.Go(p.printLines)
 		return p
 	}
-	p.bars = mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh())
+	p.bars = mpb.New(mpb.WithOutput(out.to), mpb.WithAutoRefresh())
+	out.draw(p.bars)
 	longest := 0
 	for _, name := range sources {
 		longest = max(longest, len(name))
@@ -49,20 +50,15 @@ func newProgress(out io.Writer, sources []string) *progress {
 	for _, name := range sources {
 		p.bar[name] = p.bars.AddBar(barScale,
 			mpb.PrependDecorators(decor.Name(name, decor.WC{W: longest + 1, C: decor.DindentRight})),
-			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return p.text(name) })))
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return fmt.Sprintf(" %-*s", barText, p.text(name)) })))
 	}
 	return p
 }
 
-const barScale = 10_000
-
-// Write implements io.Writer for log lines, so that they stand above the bars and do not run through them.
-func (p *progress) Write(line []byte) (int, error) {
-	if p.bars != nil {
-		return p.bars.Write(line)
-	}
-	return p.out.Write(line)
-}
+const (
+	barScale = 10_000
+	barText  = 46 // columns that the words after a bar may take, so that the bars end below one another
+)
 
 // Committed implements pipeline.Watcher.
 func (p *progress) Committed(now pipeline.Progress) {
@@ -91,17 +87,24 @@ func (p *progress) text(name string) string {
 	defer p.mu.Unlock()
 	now, ok := p.latest[name]
 	if !ok {
-		return " waiting for the first page"
+		if p.failed[name] {
+			return "stopped"
+		}
+		return "waiting for the first page"
 	}
 	elapsed := time.Since(p.started)
 	if ended, ok := p.ended[name]; ok {
 		elapsed = ended.Sub(p.started)
 	}
 	rate := float64(now.Run.Records) / max(elapsed.Seconds(), 0.001)
-	s := fmt.Sprintf(" %3.0f %% covered, %s calls, %s/s", 100*share(now), thousands(now.Run.Records), thousands(int64(rate)))
-	if gained := now.Covered - p.from[name]; gained > 0 && now.Covered < now.Wanted {
+	s := fmt.Sprintf("%3.0f %%  %s records  %s/s", 100*share(now), thousands(now.Run.Records), thousands(int64(rate)))
+	gained := now.Covered - p.from[name]
+	switch {
+	case p.failed[name]:
+		s += "  stopped"
+	case gained > 0 && now.Covered < now.Wanted:
 		left := time.Duration(float64(elapsed) * float64(now.Wanted-now.Covered) / float64(gained))
-		s += ", about " + left.Round(time.Second).String() + " left"
+		s += "  " + left.Round(time.Second).String() + " left"
 	}
 	return s
 }
@@ -114,7 +117,7 @@ func (p *progress) printLines() {
 		select {
 		case <-ticker.C:
 			for _, name := range p.order {
-				fmt.Fprintf(p.out, "%s:%s\n", name, p.text(name))
+				fmt.Fprintf(p.out, "%s: %s\n", name, p.text(name))
 			}
 		case <-p.stop:
 			return
@@ -126,7 +129,7 @@ func (p *progress) printLines() {
 func (p *progress) Finished(name string, ok bool) {
 	p.mu.Lock()
 	b := p.bar[name]
-	p.ended[name] = time.Now()
+	p.ended[name], p.failed[name] = time.Now(), !ok
 	p.mu.Unlock()
 	switch {
 	case b == nil:
@@ -147,6 +150,7 @@ func (p *progress) Close() {
 				b.Abort(false)
 			}
 		}
+		p.out.draw(nil) // what is written from now on comes after them
 		p.bars.Wait()
 	}
 }

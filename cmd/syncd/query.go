@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,13 +19,21 @@ func newQuery(a *app) *cobra.Command {
 		Example: `  syncd query 'SELECT source, count(*) FROM calls GROUP BY ALL'
   syncd query 'FROM call_costs' --format csv -o costs.csv
   syncd query 'FROM calls' --format parquet -o calls.parquet`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("give one SQL text, in quotes; this is %d", len(args))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			c, err := a.configuration()
 			if err != nil {
 				return err
 			}
-			f, err := query.ParseFormat(format)
+			if output == "-" {
+				output = ""
+			}
+			f, err := chooseFormat(format, output)
 			if err != nil {
 				return usageError{fmt.Errorf("--format: %w", err)}
 			}
@@ -51,7 +60,18 @@ func newQuery(a *app) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "table", "table, json, ndjson, csv or parquet")
+	cmd.Flags().StringVar(&format, "format", "", "table, json, ndjson, csv or parquet (default: as FILE ends, else table)")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, which appears only once it is whole")
 	return cmd
+}
+
+// chooseFormat is the format that is asked for, or the one that the file's name ends with, or a table.
+func chooseFormat(format, output string) (query.Format, error) {
+	if format != "" {
+		return query.ParseFormat(format)
+	}
+	if f, err := query.ParseFormat(strings.TrimPrefix(strings.ToLower(filepath.Ext(output)), ".")); err == nil {
+		return f, nil
+	}
+	return query.Table, nil
 }

@@ -2,33 +2,14 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"syncd/internal/config"
 )
-
-// terminal is where a command reads and writes: results go to out, everything else to err.
-type terminal struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-// width is the number of columns of a writer that is a terminal, 0 for any other.
-func width(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return 0
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 80
-	}
-	return columns
-}
 
 // app is what the commands share: where they write, and the flags that every one of them takes.
 type app struct {
@@ -49,9 +30,13 @@ local DuckDB warehouse and keeps the mirror true.
 New here? "syncd demo" shows the main job with nothing to set up.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
+		Version:                    version(),
 	}
+	root.SetVersionTemplate("syncd {{.Version}}\n")
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.configFile, "config", "c", "", "configuration `FILE` (default syncd.yaml, then $XDG_CONFIG_HOME/syncd/config.yaml)")
 	flags.StringVar(&a.logLevel, "log-level", "", "debug, info, warn or error (default: the configuration's)")
@@ -60,9 +45,27 @@ New here? "syncd demo" shows the main job with nothing to set up.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkLogFlags() }
 	root.AddCommand(newDemo(a), newSync(a), newCheck(a), newQuery(a), newVersion(a))
 	wrapArgErrors(root)
 	return root
+}
+
+// later are commands that are still to come.
+var later = []string{"run", "backfill", "status", "export", "renormalize", "doctor", "forget"}
+
+// noSuchCommand is the error of a first word that is no command.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case slices.Contains(later, args[0]):
+		return fmt.Errorf("%q is not built yet", args[0])
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+	}
+	return fmt.Errorf("unknown command %q", args[0])
 }
 
 // wrapArgErrors makes wrong arguments, and commands there are not, bad usage.

@@ -23,7 +23,7 @@ func untilSignal(parent context.Context, say io.Writer) (context.Context, func()
 					number, _ := s.(syscall.Signal)
 					os.Exit(128 + int(number))
 				}
-				fmt.Fprintln(say, "syncd: stopping after the page at hand; once more to stop at once")
+				fmt.Fprintln(say, "syncd: stopping; once more to stop at once")
 				cancel()
 			case <-parent.Done():
 				return

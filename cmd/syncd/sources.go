@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"strings"
@@ -55,10 +57,24 @@ func sources(c *config.Config, chosen []config.Source) ([]pipeline.Source, error
 		}
 		all = append(all, pipeline.Source{
 			Name: s.Name, Provider: s.Provider, Start: s.Start, Reread: strings.Join(ages, ","), Schedule: s.Schedule,
-			Extract: from, Transform: to,
+			Rules: rules(c.Privacy, secrets.HashKey, options.Credit), Extract: from, Transform: to,
 		})
 	}
 	return all, nil
+}
+
+// rules says what records are read with, without telling the key: a digest of it, by the key itself, shows whether it is still the same.
+func rules(p config.Privacy, hashKey config.Secret, credit transform.CreditValue) string {
+	s := fmt.Sprintf("phone_numbers %s, transcripts %s", p.PhoneNumbers, p.Transcripts)
+	if p.PhoneNumbers == config.Hash {
+		digest := hmac.New(sha256.New, []byte(hashKey.Reveal()))
+		digest.Write([]byte("syncd: which key is this?"))
+		s += fmt.Sprintf(" with key %x", digest.Sum(nil)[:4])
+	}
+	if credit.Amount != "" {
+		s += fmt.Sprintf(", credit %s %s", credit.Amount, credit.Currency)
+	}
+	return s
 }
 
 func privacy(p config.Privacy, hashKey config.Secret) transform.Privacy {

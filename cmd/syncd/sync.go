@@ -37,11 +37,9 @@ func newSync(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// Even where the file could not be closed well, what became of each source is told.
 			results, err := a.syncSources(cmd.Context(), w, all, pipeline.Options{Kind: kind, HeadOnly: fresh}, c.Log)
-			if err != nil {
-				return err
-			}
-			return errors.Join(printResults(a.term.out, results), outcome(a.term.err, results))
+			return errors.Join(err, printResults(a.term.out, results), outcome(a.term.err, results))
 		},
 	}
 	cmd.Flags().BoolVar(&fresh, "fresh", false, "the newest calls alone: no history, nothing unfinished")
@@ -59,8 +57,11 @@ type result struct {
 // syncSources reads sources side by side into the warehouse and closes it, its log written into the file. The error is the warehouse's own;
 // what became of a source is in its result.
 func (a *app) syncSources(ctx context.Context, w *load.Warehouse, all []pipeline.Source, o pipeline.Options, c config.Log) ([]result, error) {
-	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now}
-	logTo := a.term.err
+	log, err := a.newLog(c, a.term.err)
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now, Log: log}
 	var bars *progress
 	if !a.noProgress {
 		names := make([]string, len(all))
@@ -68,14 +69,7 @@ func (a *app) syncSources(ctx context.Context, w *load.Warehouse, all []pipeline
 			names[i] = s.Name
 		}
 		bars = newProgress(a.term.err, names)
-		p.Watcher, logTo = bars, bars
-	}
-	var err error
-	if p.Log, err = a.newLog(c, logTo); err != nil {
-		if bars != nil {
-			bars.Close()
-		}
-		return nil, errors.Join(err, w.Close())
+		p.Watcher = bars
 	}
 	results := make([]result, len(all))
 	var running sync.WaitGroup
@@ -100,6 +94,9 @@ func (a *app) syncSources(ctx context.Context, w *load.Warehouse, all []pipeline
 // printResults prints one line a source.
 func printResults(to io.Writer, results []result) error {
 	t := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	if len(results) == 0 {
+		return nil
+	}
 	fmt.Fprintln(t, "SOURCE\tOUTCOME\tINSERTED\tUPDATED\tUNCHANGED\tREJECTED\tREQUESTS\tTIME")
 	for _, r := range results {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.source, r.run.Outcome, thousands(r.run.Inserted), thousands(r.run.Updated),
@@ -119,7 +116,7 @@ func outcome(to io.Writer, results []result) error {
 		failed++
 		all = append(all, r.err)
 		if !errors.Is(r.err, context.Canceled) {
-			fmt.Fprintf(to, "syncd: %v\n", r.err)
+			say(to, r.err)
 		}
 	}
 	err := errors.Join(all...)
@@ -127,7 +124,8 @@ func outcome(to io.Writer, results []result) error {
 	case failed == 0:
 		return nil
 	case errors.Is(err, context.Canceled):
-		return context.Canceled
+		fmt.Fprintln(to, "syncd: stopped; what was read is stored, and the next sync goes on from there")
+		return shownError{err}
 	case failed < len(results):
 		return partlyError{shownError{err}}
 	}

@@ -37,7 +37,7 @@ type Book struct {
 
 // LoadTx reads the book of a source.
 func LoadTx(ctx context.Context, tx Tx, source string) (Book, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT window_id, state, since, until, read_at, age_ms, coalesce(position, ''), pages,
+	rows, err := tx.QueryContext(ctx, `SELECT window_id, state, since, until, read_at, age_ms, coalesce(position, ''), coalesce(pages, 0),
 		total, attempt, failures, coalesce(error, '') FROM sync.windows WHERE source = ? ORDER BY since, until, window_id`, source)
 	if err != nil {
 		return Book{}, fmt.Errorf("read the ledger of %s: %w", source, err)
@@ -213,8 +213,8 @@ func insertFactTx(ctx context.Context, tx Tx, source string, f Fact) (int64, err
 	if err != nil {
 		return 0, fmt.Errorf("record %s of %s as read: %w", f.Span, source, err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, age_ms, pages, attempt, failures)
-		VALUES (?, ?, 'closed', ?, ?, ?, ?, 0, 0, 0)`, source, id, f.Since, f.Until, f.ReadAt, f.Age.Milliseconds()); err != nil {
+	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, age_ms, attempt, failures)
+		VALUES (?, ?, 'closed', ?, ?, ?, ?, 0, 0)`, source, id, f.Since, f.Until, f.ReadAt, f.Age.Milliseconds()); err != nil {
 		return 0, fmt.Errorf("record %s of %s as read: %w", f.Span, source, err)
 	}
 	return id, nil

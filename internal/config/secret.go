@@ -82,7 +82,7 @@ func (c *Config) Secrets(lookup func(string) (string, bool), sources []Source) (
 		found.APIKeys[s.Name] = resolve(s.APIKey, usableInHeader)
 	}
 	if c.Privacy.PhoneNumbers == Hash {
-		found.HashKey = resolve(c.Privacy.HashKey, oneLine)
+		found.HashKey = resolve(c.Privacy.HashKey, hardToGuess)
 	}
 	if len(errs) > 0 {
 		return Secrets{}, inOrder(errs)
@@ -153,6 +153,19 @@ func usableInHeader(key string) error {
 func oneLine(key string) error {
 	if strings.ContainsFunc(key, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) {
 		return errors.New("the key found has a line break or another control character; give it on one line")
+	}
+	return nil
+}
+
+// shortestHashKey keeps hashes from being undone by trying keys: phone numbers are few.
+const shortestHashKey = 16
+
+func hardToGuess(key string) error {
+	if err := oneLine(key); err != nil {
+		return err
+	}
+	if len(key) < shortestHashKey {
+		return fmt.Errorf("the key found is shorter than %d characters, so that hashes could be undone by trying; make one with: openssl rand -hex 32", shortestHashKey)
 	}
 	return nil
 }

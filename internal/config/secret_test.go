@@ -152,10 +152,12 @@ func TestUnusableSecretsAreRefusedUnseen(t *testing.T) {
 	}
 }
 
-func TestHashKeyMustBeOneLine(t *testing.T) {
+func TestHashKeyMustBeOneLineAndHardToGuess(t *testing.T) {
 	const base = minimal + "privacy: {phone_numbers: hash, hash_key_env: HASH}\n"
 	c := load(t, t.TempDir(), base)
-	for text, ok := range map[string]bool{"größer": true, "with a space": true, "two\nlines": false, "\xff\xfe": false, "": false} {
+	for text, ok := range map[string]bool{
+		"größer als sechzehn": true, "with a space in the middle": true, "two\nlines of a longer key": false, "\xff\xfe": false, "": false, "fifteen letters": false,
+	} {
 		_, err := c.Secrets(environment(map[string]string{"KEY": "k", "HASH": text}), c.Sources)
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)

@@ -58,7 +58,7 @@ func openBurki(a Account) (Source, error) {
 // Probe implements Source.
 func (b *burki) Probe(ctx context.Context) error {
 	r := b.probe()
-	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}})
+	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}, Once: true})
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ type Traffic struct {
 type Source interface {
 	// Fetch returns the page of the window at the position. Its errors are *Error, or the context's own.
 	Fetch(ctx context.Context, w Window, p Position) (Page, error)
-	// Probe sends the smallest request there is, to see whether the account can be reached with its key.
+	// Probe sends the smallest request there is, once, to see whether the account can be reached with its key.
 	Probe(ctx context.Context) error
 	// Traffic tells what was sent so far. It may be called from any goroutine.
 	Traffic() Traffic

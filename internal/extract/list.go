@@ -141,6 +141,9 @@ func (r *reading) unanswered(ctx context.Context, err error) error {
 	}
 	switch failed.Kind {
 	case httpapi.Unavailable:
+		if e.Status == 0 {
+			e.Hint = "check base_url and the network, and run it again"
+		}
 	case httpapi.Redirected:
 		e.Class, e.Hint = Permanent, "set base_url to where the provider's API is now"
 	case httpapi.Unusable:

@@ -46,7 +46,7 @@ func openMillis(a Account) (Source, error) {
 // Probe implements Source.
 func (m *millis) Probe(ctx context.Context) error {
 	r := m.probe()
-	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}})
+	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}, Once: true})
 	if err != nil {
 		return err
 	}

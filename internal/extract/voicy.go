@@ -98,7 +98,7 @@ func (r *reading) askVoicy(ctx context.Context, q voicyQuery) (answer, error) {
 	if err != nil {
 		return answer{}, r.lost(errPosition) // all but the key is ours
 	}
-	return r.ask(ctx, httpapi.Request{JSON: body})
+	return r.ask(ctx, httpapi.Request{JSON: body, Once: r.probe})
 }
 
 // voicyPage makes the Page of an answer and checks that it leads on from the one before.

@@ -3,7 +3,9 @@ package load
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,27 +21,31 @@ type Source struct {
 	Start    time.Time // nothing older is wanted
 	Reread   string    // the configured ages, as written
 	Schedule string
+	Rules    string // what its records are read with: privacy and the value of a credit, in words without a secret
 }
 
-// SaveSource records a source as active, and writes only where something changed.
-func (tx *Tx) SaveSource(ctx context.Context, s Source) error {
-	var same int
-	if err := tx.w.conn.QueryRowContext(ctx, `SELECT count(*) FROM sync.sources WHERE source = ? AND provider = ? AND start = ?
-		AND reread IS NOT DISTINCT FROM nullif(?, '') AND schedule IS NOT DISTINCT FROM nullif(?, '') AND state = 'active'`,
-		s.Name, s.Provider, s.Start, s.Reread, s.Schedule).Scan(&same); err != nil {
-		return fmt.Errorf("read source %s: %w", s.Name, err)
+// SaveSource records a source as active, and writes only where something changed. It returns the rules that its records were read with
+// before; "" for a new source.
+func (tx *Tx) SaveSource(ctx context.Context, s Source) (before string, err error) {
+	var same bool
+	err = tx.w.conn.QueryRowContext(ctx, `SELECT coalesce(rules, ''), provider = ? AND start = ? AND reread IS NOT DISTINCT FROM nullif(?, '')
+		AND schedule IS NOT DISTINCT FROM nullif(?, '') AND rules IS NOT DISTINCT FROM nullif(?, '') AND state = 'active'
+		FROM sync.sources WHERE source = ?`,
+		s.Provider, s.Start, s.Reread, s.Schedule, s.Rules, s.Name).Scan(&before, &same)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("read source %s: %w", s.Name, err)
 	}
-	if same == 1 {
-		return nil
+	if same {
+		return before, nil
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.sources WHERE source = ?`, s.Name); err != nil {
-		return fmt.Errorf("save source %s: %w", s.Name, err)
+		return "", fmt.Errorf("save source %s: %w", s.Name, err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.sources (source, provider, start, reread, schedule, state)
-		VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), 'active')`, s.Name, s.Provider, s.Start, s.Reread, s.Schedule); err != nil {
-		return fmt.Errorf("save source %s: %w", s.Name, err)
+	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.sources (source, provider, start, reread, schedule, state, rules)
+		VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), 'active', nullif(?, ''))`, s.Name, s.Provider, s.Start, s.Reread, s.Schedule, s.Rules); err != nil {
+		return "", fmt.Errorf("save source %s: %w", s.Name, err)
 	}
-	return nil
+	return before, nil
 }
 
 // Run is one run of one source, as sync.runs tells it. Records is always the sum of Inserted, Updated, Unchanged and Rejected.

@@ -39,6 +39,7 @@ type Source struct {
 	Start     time.Time // nothing older is wanted
 	Reread    string    // the configured ages and schedule, as written: the warehouse tells them
 	Schedule  string
+	Rules     string // what its records are read with, in words without a secret: a change of them is said, as what is stored stays as it was
 	Extract   extract.Source
 	Transform *transform.Transformer
 }

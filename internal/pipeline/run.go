@@ -32,14 +32,20 @@ type run struct {
 	step      time.Duration
 	skip      []checkpoint.Span
 	faults    []error // of windows that were left, while others went on
+	strange   int     // how many windows in a row, none of which had failed before, brought malformed answers
 }
 
 // begin records the source and reads its ledger.
 func (r *run) begin(ctx context.Context) error {
 	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
-		if err := tx.SaveSource(ctx, load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start,
-			Reread: r.source.Reread, Schedule: r.source.Schedule}); err != nil {
+		rules, err := tx.SaveSource(ctx, load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start,
+			Reread: r.source.Reread, Schedule: r.source.Schedule, Rules: r.source.Rules})
+		if err != nil {
 			return err
+		}
+		if rules != "" && rules != r.source.Rules {
+			r.Log.Warn("privacy or credit_value has changed: what is stored already stays as it was; for one rule throughout, delete the file and sync again",
+				zap.String("source", r.source.Name), zap.String("was", rules), zap.String("is", r.source.Rules))
 		}
 		if err := tx.EndInterrupted(ctx, r.source.Name); err != nil {
 			return err
@@ -65,10 +71,12 @@ func (r *run) work(ctx context.Context) error {
 			return r.left()
 		}
 		pages, err := r.readWindow(ctx, w)
+		r.Log.Debug("window", zap.String("source", r.source.Name), zap.Stringer("span", w.Span), zap.Int("pages", pages), zap.Bool("done", err == nil))
 		if err == nil || errors.Is(err, errDisagrees) {
 			r.step = checkpoint.NextStep(r.step, w.Until.Sub(w.Since), pages)
 		}
 		if err == nil {
+			r.strange = 0
 			if r.provedNothing(w.Span) {
 				// A clock that jumps can make a window end in the provider's future. It is read again, but not by this run: without end is no way
 				// to ask.
@@ -83,8 +91,20 @@ func (r *run) work(ctx context.Context) error {
 		r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
 		r.skip = append(r.skip, w.Span)
 		r.faults = append(r.faults, err)
+		if !errors.Is(err, errDisagrees) && w.Failures == 0 {
+			r.strange++
+		}
+		if r.strange == strangeLimit {
+			return errors.Join(r.left(), fmt.Errorf("%s: %d windows in a row brought answers that cannot be read, so this run asks no more: check base_url, and whether the provider has trouble or a new API",
+				r.source.Name, strangeLimit))
+		}
 	}
 }
+
+// strangeLimit is when a run stops asking a provider that answers with nothing but what cannot be read. One poison record spoils one window;
+// this many in a row are no accident, and asking for ten years of them would be a storm. A window that had failed before does not count,
+// so that old failures never keep a run from what lies beyond them.
+const strangeLimit = 5
 
 // provedNothing reports whether all of a window that was read is still missing.
 func (r *run) provedNothing(s checkpoint.Span) bool {

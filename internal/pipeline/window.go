@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/zeebo/xxh3"
+	"go.uber.org/zap"
 
 	"syncd/internal/call"
 	"syncd/internal/checkpoint"
@@ -96,6 +97,8 @@ func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, 
 	if err != nil {
 		return page, 0, err
 	}
+	r.Log.Debug("page", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int("page", rd.window.Pages+1),
+		zap.Int("records", len(page.Records)), zap.Int64p("total", page.Total), zap.Duration("took", r.now().Sub(sent)))
 	rd.visited[position] = true
 	if !page.Done && rd.visited[string(page.Next)] {
 		return page, 0, &extract.Error{
@@ -291,6 +294,8 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 	if err != nil {
 		return fmt.Errorf("%s: commit %d records of %s: %w", r.source.Name, b.records, rd.window.Span, err)
 	}
+	r.Log.Debug("commit", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int64("pages", b.pages), zap.Int64("records", b.records),
+		zap.Int64("inserted", record.Inserted), zap.Int64("updated", record.Updated), zap.Int64("unchanged", record.Unchanged), zap.Int64("rejected", record.Rejected))
 	r.record, r.book, rd.window, rd.batch = record, book, window, batch{}
 	r.progress()
 	return nil

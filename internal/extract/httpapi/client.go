@@ -69,6 +69,7 @@ type Request struct {
 	Path   string // below BaseURL, beginning with a slash
 	Query  url.Values
 	JSON   []byte // the body; nil: none
+	Once   bool   // never try again: whoever asks wants to know how things are, now
 }
 
 // Response is one whole answer.
@@ -165,7 +166,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 			pause = max(pause, crowdedPause)
 		}
 		spent += fault.took + pause
-		if attempt == c.config.Attempts || spent > c.config.Patience || fault.asked > longestWait {
+		if r.Once || attempt == c.config.Attempts || spent > c.config.Patience || fault.asked > longestWait {
 			return Response{}, fault.giveUp(attempt)
 		}
 		// The wait that was asked for holds up every request of the account, the next attempt among them.

@@ -97,11 +97,13 @@ CREATE TABLE sync.sources (
     reread              VARCHAR,
     schedule            VARCHAR,
     state               VARCHAR NOT NULL,
-    reason              VARCHAR
+    reason              VARCHAR,
+    rules               VARCHAR
 );
 
 -- The coverage ledger. A closed row is a fact: everything that started in [since, until) was read, beginning at read_at by the
--- provider's clock, when its youngest call was age_ms old. An open row is a window being read, with the position to go on from.
+-- provider's clock, when its youngest call was age_ms old. An open row is a window being read, with the position to go on from, the pages
+-- read so far and the provider's total; a closed row stands for many readings, and tells neither.
 CREATE TABLE sync.windows (
     source    VARCHAR NOT NULL,
     window_id BIGINT NOT NULL,
@@ -111,7 +113,7 @@ CREATE TABLE sync.windows (
     read_at   TIMESTAMPTZ,
     age_ms    BIGINT,
     position  VARCHAR,
-    pages     BIGINT NOT NULL,
+    pages     BIGINT,
     total     BIGINT,
     attempt   INTEGER NOT NULL,
     failures  INTEGER NOT NULL,
