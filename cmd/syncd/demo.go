@@ -76,7 +76,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.term.out, "Three fake providers on this machine, with a year of made-up calls, into %s\n", filepath.Join(d.dir, "calls.duckdb"))
+	fmt.Fprintf(d.term.out, "Three fake providers on this machine, with a year of made-up calls.\nThe warehouse: %s\n", filepath.Join(d.dir, "calls.duckdb"))
 	all, err := sources(c, c.Sources)
 	if err != nil {
 		return err
@@ -236,7 +236,7 @@ func countStored(ctx context.Context, path string) (counts map[string]int64, err
 var demoQueries = []struct{ title, sql string }{
 	{"How calls end", `SELECT status, count(*) AS calls, round(100 * count(*) / sum(count(*)) OVER (), 1) AS percent
 FROM calls GROUP BY status ORDER BY calls DESC`},
-	{"What they cost, by component (Voicy tells no costs; a Millis credit is no money until you say what it is worth)", `SELECT source, component, sum(amount) AS amount, currency
+	{"What they cost (Voicy tells no costs; a Millis credit is no money by itself)", `SELECT source, component, sum(amount) AS amount, currency
 FROM call_costs GROUP BY ALL ORDER BY source, amount DESC`},
 	{"The busiest agents, and how long their calls last", `SELECT coalesce(agent_name, agent_id) AS agent, source, count(*) AS calls,
 round(avg(duration_ms) / 60000, 1) AS minutes_each FROM calls WHERE agent IS NOT NULL GROUP BY ALL ORDER BY calls DESC, agent LIMIT 6`},
@@ -261,11 +261,11 @@ func (d *demo) answer(ctx context.Context, path string) (err error) {
 func (d *demo) sayMore(ctx context.Context, file string) error {
 	fmt.Fprintf(d.term.out, `
 Look further:
-  syncd -c %[1]s query 'SELECT started_at, source, status, duration_ms FROM calls ORDER BY 1 DESC LIMIT 5'
-  syncd -c %[1]s query 'FROM sync.runs' --format json
-(syncd is what 'go build -o syncd ./cmd/syncd' builds.)
+  go build -o syncd ./cmd/syncd
+  ./syncd -c %[1]s query 'SELECT status, cost FROM calls LIMIT 5'
+  ./syncd -c %[1]s query 'FROM sync.runs' --format json
   any DuckDB client can open the file: it is yours
-Your own calls: copy config.example.yaml to syncd.yaml, then 'syncd check' and 'syncd sync'
+Your own calls: copy config.example.yaml to syncd.yaml, then ./syncd check, ./syncd sync
 `, file)
 	if !d.keep {
 		return nil
@@ -274,7 +274,7 @@ Your own calls: copy config.example.yaml to syncd.yaml, then 'syncd check' and '
 	for _, f := range d.fakes {
 		fmt.Fprintf(d.term.out, "  %s  %s\n", f.source, f.at.BaseURL)
 	}
-	fmt.Fprintf(d.term.out, "In another terminal: syncd -c %s sync\n", file)
+	fmt.Fprintf(d.term.out, "In another terminal: ./syncd -c %s sync\n", file)
 	<-ctx.Done()
 	fmt.Fprintln(d.term.err, "syncd: the fakes are stopped")
 	return nil

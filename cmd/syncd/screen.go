@@ -28,7 +28,9 @@ func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bars != nil {
-		return s.bars.Write(p)
+		// A terminal that has just echoed ^C stands two columns in, and so would the line.
+		n, err := s.bars.Write(append([]byte("\r"), p...))
+		return max(n-1, 0), err
 	}
 	return s.to.Write(p)
 }
