@@ -91,6 +91,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// noKeys fails if a key stands in what was printed.
+func noKeys(t *testing.T, printed string) {
+	t.Helper()
+	for p, key := range keys {
+		if strings.Contains(printed, key) {
+			t.Errorf("the key of %s was printed:\n%s", p, printed)
+		}
+	}
+}
+
 // expand replaces the script's variables in a file: expand FILE
 func expand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
