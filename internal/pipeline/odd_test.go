@@ -211,3 +211,35 @@ func TestAWindowBeforeALaterStartIsDropped(t *testing.T) {
 	syncOnce(t, pl, s)
 	mirrors(t, w, s)
 }
+
+func TestAProviderThatLeadsInACircleIsLeft(t *testing.T) {
+	// Whatever is asked, it answers one of three full pages in turn, each with its rows in another order: no position ever comes twice.
+	var asked atomic.Int64
+	page := func(n int64) string {
+		var rows []string
+		for i := range int64(6) {
+			at := present.Add(-time.Hour - time.Duration((i+n)%6)*time.Minute)
+			rows = append(rows, fmt.Sprintf(`{"call_id":"c%d-%d","call_type":"web_call","call_status":"ended","agent":null,"start_timestamp":%d,"duration_ms":1000}`,
+				n%3, (i+n)%6, at.UnixMilli()))
+		}
+		return `{"calls":[` + strings.Join(rows, ",") + `]}`
+	}
+	s := provider(t, fakeapi.Voicy, 0, func(o *fakeapi.Options, a *extract.Account, _ *transform.Options) {
+		a.PageSize = 6
+		o.Intercept = func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", present.Format(http.TimeFormat))
+				w.Header().Set("Content-Type", "application/json")
+				fmt.Fprint(w, page(asked.Add(1)))
+			})
+		}
+	})
+	s.source.Start = present.Add(-6 * time.Hour)
+	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
+	defer w.Close()
+	run, err := newPipeline(w).Sync(soon(t), s.source, pipeline.Options{Kind: "sync"})
+	if err == nil || !strings.Contains(err.Error(), "bring nothing new") || run.Requests > 20 {
+		t.Errorf("%d requests, error %v", run.Requests, err)
+	}
+	expect(t, w, `SELECT count(*) FROM calls`, "18") // what it did bring is kept
+}

@@ -20,6 +20,7 @@ type reading struct {
 	window  checkpoint.Window
 	seen    map[uint64]struct{} // different ids returned by this reading, over all the processes that shared it
 	visited map[string]bool     // positions asked for by this process
+	stale   int                 // how many pages in a row brought no call that was new to the reading
 	lost    bool                // the position was lost once already
 	batch   batch
 }
@@ -100,11 +101,9 @@ func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, 
 	r.Log.Debug("page", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int("page", rd.window.Pages+1),
 		zap.Int("records", len(page.Records)), zap.Int64p("total", page.Total), zap.Duration("took", r.now().Sub(sent)))
 	rd.visited[position] = true
-	if !page.Done && rd.visited[string(page.Next)] {
-		return page, 0, &extract.Error{
-			Source: r.source.Name, Op: "read on", Window: extract.Window(rd.window.Span),
-			Position: extract.Position(position), Class: extract.Malformed,
-			Reason: "the provider leads back to a position that was read already",
+	if !page.Done {
+		if err := r.getsOn(rd, page); err != nil {
+			return page, 0, err
 		}
 	}
 	if rd.window.ReadAt.IsZero() {
@@ -112,6 +111,33 @@ func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, 
 		r.readClock(rd.window.ReadAt, sent, head)
 	}
 	return page, number, nil
+}
+
+// staleLimit is how many pages in a row may bring no call that is new to the reading. One may be read again where rows moved, and its like
+// once more; a provider that goes on so is leading in a circle, and asking on would have no end.
+const staleLimit = 3
+
+// getsOn checks that a page leads somewhere: to a position that was not read yet, and, within a few pages, to calls that were not.
+func (r *run) getsOn(rd *reading, page extract.Page) error {
+	rd.stale++
+	alike := make(map[uint64]int)
+	for _, rec := range page.Records {
+		if _, ok := rd.seen[identity(rec, alike)]; !ok {
+			rd.stale = 0
+			break
+		}
+	}
+	reason := ""
+	switch {
+	case rd.visited[string(page.Next)]:
+		reason = "the provider leads back to a position that was read already"
+	case rd.stale >= staleLimit:
+		reason = fmt.Sprintf("%d pages in a row bring nothing new, and the provider says that there is more", rd.stale)
+	default:
+		return nil
+	}
+	return &extract.Error{Source: r.source.Name, Op: "read on", Window: extract.Window(rd.window.Span),
+		Position: extract.Position(rd.window.Position), Class: extract.Malformed, Reason: reason}
 }
 
 // take transforms a page into the batch and moves the position past it.
@@ -172,7 +198,7 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) (restarted
 	switch {
 	case restarted:
 		// The provider has forgotten the position: what was stored stays, the reading starts over, once.
-		rd.lost, rd.visited = true, make(map[string]bool)
+		rd.lost, rd.visited, rd.stale = true, make(map[string]bool), 0
 		save = r.restartWindow
 	case ours && (e.Class == extract.Malformed || e.Class == extract.Lost):
 		rd.window.Failures++
@@ -214,7 +240,7 @@ func (r *run) conclude(ctx context.Context, rd *reading) (again bool, _ error) {
 	if !again {
 		return false, disagreement
 	}
-	rd.visited = make(map[string]bool)
+	rd.visited, rd.stale = make(map[string]bool), 0
 	return true, nil
 }
 
