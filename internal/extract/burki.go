@@ -24,7 +24,7 @@ import (
 // twice running and further down the second time: that server does not heed skip.
 
 const (
-	burkiForm    = "burki1"
+	burkiForm    = "burki2"
 	burkiMaxPage = 1000
 )
 
@@ -32,8 +32,8 @@ type burki struct{ list }
 
 // burkiPosition is where a reading stands.
 type burkiPosition struct {
-	Row    int64     `json:"row"` // where the anchor stood in the list
-	Anchor string    `json:"anchor"`
+	Row    int64     `json:"row"`            // where the anchor stood in the list
+	Anchor string    `json:"anchor"`         // anchorOf its id
 	Start  time.Time `json:"start,omitzero"` // the anchor's
 	Total  *int64    `json:"total,omitzero"`
 	Digest string    `json:"digest"` // of the page before
@@ -164,7 +164,7 @@ func (r *reading) burkiPage(a answer, skip int64, before burkiPosition, shifts i
 		return Page{}, r.malformed("no call on the page has an id to go on from")
 	}
 	next := burkiPosition{
-		Row: skip + int64(last), Anchor: a.records[last].ID, Start: a.records[last].StartedAt, Total: total, Digest: digest(a.records),
+		Row: skip + int64(last), Anchor: anchorOf(a.records[last].ID), Start: a.records[last].StartedAt, Total: total, Digest: digest(a.records),
 	}
 	if page.Shifts == 0 && next.Row == before.Row && next.Anchor == before.Anchor {
 		return Page{}, r.malformed("the position does not move: no other call on the page has an id")

@@ -1,6 +1,7 @@
 package extract_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -184,6 +185,60 @@ func TestBurkiShortPageIsNotTheEndWhereTotalSaysSo(t *testing.T) {
 	})
 	if got := idsOf(readAll(t, src, day)); len(got) != 35 {
 		t.Errorf("%d of 35 calls were returned", len(got))
+	}
+}
+
+// Without a total, a page that is as short as a cap may be is the end only if nothing follows it.
+func TestTrapPageSizeCappedInSilence(t *testing.T) {
+	burki := func(most, have int) func(int, *http.Request) string {
+		return func(_ int, r *http.Request) string {
+			var skip int
+			if _, err := fmt.Sscan(r.URL.Query().Get("skip"), &skip); err != nil {
+				t.Error(err)
+			}
+			var items []string
+			for i := skip; i < min(skip+most, have); i++ {
+				items = append(items, burkiCall(1000-i, noon.Add(-time.Duration(i)*time.Minute)))
+			}
+			return `[` + strings.Join(items, ",") + `]`
+		}
+	}
+	voicy := func(most, have int) func(int, *http.Request) string {
+		return func(_ int, r *http.Request) string {
+			var q struct {
+				Key string `json:"pagination_key"`
+			}
+			if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+				t.Error(err)
+			}
+			from := 0
+			if q.Key != "" {
+				if _, err := fmt.Sscan(q.Key, &from); err != nil {
+					t.Error(err)
+				}
+				from++
+			}
+			var calls []string
+			for i := from; i < min(from+most, have); i++ {
+				calls = append(calls, voicyCall(fmt.Sprint(i), noon.Add(-time.Duration(i)*time.Minute)))
+			}
+			return `{"calls":[` + strings.Join(calls, ",") + `]}`
+		}
+	}
+	for _, tt := range []struct {
+		most, have   int
+		burki, voicy int // requests
+	}{
+		{100, 350, 4, 5}, {100, 300, 4, 4}, {50, 120, 3, 4}, {25, 60, 3, 3}, {1000, 3, 1, 1}, {1000, 10, 1, 1}, {1000, 37, 1, 1}, {1000, 40, 2, 2}, {1000, 0, 1, 1},
+	} {
+		for provider, reply := range map[string]func(int, *http.Request) string{"burki": burki(tt.most, tt.have), "voicy": voicy(tt.most, tt.have)} {
+			src, seen := scripted(t, provider, 1000, reply)
+			got := idsOf(readAll(t, src, day))
+			want := map[string]int{"burki": tt.burki, "voicy": tt.voicy}[provider]
+			if len(got) != tt.have || len(*seen) != want {
+				t.Errorf("%s with %d calls, capped at %d: %d were returned in %d requests, want all in %d", provider, tt.have, tt.most, len(got), len(*seen), want)
+			}
+		}
 	}
 }
 

@@ -302,7 +302,7 @@ func TestContractForeignPositionIsLost(t *testing.T) {
 	eachProvider(t, func(t *testing.T, provider string) {
 		f := newCheckedFake(t, fakeapi.Options{Provider: fakeapi.Provider(provider), Seed: 4, Calls: 10})
 		src := f.open(t, provider, 0)
-		for _, p := range []extract.Position{"x", "millis1:", "millis1:{}", "burki1:{}", "voicy1:{}", `burki1:{"row":-1,"anchor":"a","digest":""}`, `voicy9:{"key":"a"}`} {
+		for _, p := range []extract.Position{"x", `millis1:{"cursor":"1741003200.5","digest":"00"}`, `burki1:{"row":4,"anchor":"17","digest":"00"}`, "millis2:", "millis2:{}", "burki2:{}", "voicy1:{}", `burki2:{"row":-1,"anchor":"a","digest":""}`, `voicy9:{"key":"a"}`} {
 			_, err := src.Fetch(t.Context(), extract.Window{Since: contractSince, Until: contractUntil}, p)
 			wantError(t, err, extract.Lost)
 		}

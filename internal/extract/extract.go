@@ -26,7 +26,8 @@ func (w Window) String() string {
 }
 
 // Position is where the reading of a window stands: the provider's own cursor, offset or key with what is needed to check that the
-// next page joins the last. It is opaque to all but the extractor that made it. "" is the start of a window.
+// next page joins the last. It is opaque to all but the extractor that made it, and it may hold an id: print it with String, which fmt
+// does, and convert it only to store it. "" is the start of a window.
 type Position string
 
 // Record is one call as the provider wrote it.

@@ -88,8 +88,8 @@ func fuzzPage(f *testing.F, provider string) {
 
 func FuzzPositions(f *testing.F) {
 	for _, seed := range []string{
-		"", "millis1:{}", `millis1:{"cursor":"1.5","edge":"2025-03-03T12:00:00.25Z","anchor":"a","digest":"00"}`, `burki1:{"row":4,"anchor":"17","total":9,"digest":""}`,
-		`voicy1:{"key":"\u0000é","read":9223372036854775807,"digest":"x"}`, `voicy1:{"key":1}`, `burki1:{"row":1e3}`,
+		"", "millis2:{}", `millis2:{"cursor":"1.5","edge":"2025-03-03T12:00:00.25Z","anchor":"a","digest":"00"}`, `burki2:{"row":4,"anchor":"17","total":9,"digest":""}`,
+		`voicy1:{"key":"\u0000é","read":9223372036854775807,"digest":"x"}`, `voicy1:{"key":1}`, `burki2:{"row":1e3}`,
 	} {
 		f.Add(seed)
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -14,14 +15,25 @@ import (
 const farthest = 1e14
 
 // unixSeconds and unixMillis read an instant from a JSON number, which may have a fraction. It is cut to the nanosecond.
+//
+// A start in another form than the documented one is read too, wherever the transform reads it: a call must not have a start in the
+// warehouse and none for the paging.
 func unixSeconds(v jsontext.Value) (time.Time, bool) { return unixValue(v, time.Second) }
 func unixMillis(v jsontext.Value) (time.Time, bool)  { return unixValue(v, time.Millisecond) }
 
 func unixValue(v jsontext.Value, unit time.Duration) (time.Time, bool) {
-	if v.Kind() != '0' {
-		return time.Time{}, false
+	switch v.Kind() {
+	case '0':
+		return unixTime(string(v), unit)
+	case '"':
+		if at, ok := isoTime(v); ok {
+			return at, true
+		}
+		if text := jsontext.Value(strings.TrimSpace(stringOf(v))); text.Kind() == '0' && text.IsValid() {
+			return unixTime(string(text), unit)
+		}
 	}
-	return unixTime(string(v), unit)
+	return time.Time{}, false
 }
 
 // unixTime reads a decimal number of units since 1970. It never goes through a float, which would move a start of sixteen digits, and with
@@ -54,18 +66,32 @@ func plainDecimal(text string) bool {
 	return len(text) <= 64
 }
 
-// isoLayouts are how ISO 8601 is written in the wild. Go reads a fraction of a second after any of them.
+// isoLayouts are how ISO 8601 is written in the wild. Go reads a fraction of a second after the seconds of any of them.
 var isoLayouts = []string{
-	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07",
-	"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07",
+	time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04Z07:00", "2006-01-02T15:04",
 }
 
-// isoTime reads an instant from a JSON string in ISO 8601. One without an offset is UTC.
+// isoTime reads an instant from a JSON string in ISO 8601. One without an offset is UTC. A number is a Unix time in seconds or
+// milliseconds: of a call of this century, whichever it is can be told.
 func isoTime(v jsontext.Value) (time.Time, bool) {
-	if v.Kind() != '"' {
-		return time.Time{}, false
+	switch v.Kind() {
+	case '"':
+		return isoText(strings.TrimSpace(stringOf(v)))
+	case '0':
+		for _, unit := range []time.Duration{time.Second, time.Millisecond} {
+			if at, ok := unixTime(string(v), unit); ok && at.Year() >= 2000 && at.Year() < 2100 {
+				return at, true
+			}
+		}
 	}
-	text := stringOf(v)
+	return time.Time{}, false
+}
+
+func isoText(text string) (time.Time, bool) {
+	const day = len("2006-01-02")
+	if len(text) > day && (text[day] == ' ' || text[day] == 't') {
+		text = text[:day] + "T" + text[day+1:]
+	}
 	for _, layout := range isoLayouts {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC(), true

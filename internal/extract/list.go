@@ -189,7 +189,7 @@ func (r *reading) malformed(format string, args ...any) *Error {
 // answered is an error about the last answer.
 func (r *reading) answered(class Class, reason string) *Error {
 	e := r.fail(class, reason)
-	e.Status, e.Excerpt = r.last.Status, r.client.Excerpt(r.last.Body)
+	e.Status, e.Excerpt = r.last.Status, r.client.Excerpt(r.last.Status, r.last.Body)
 	return e
 }
 

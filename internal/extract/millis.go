@@ -13,7 +13,7 @@ import (
 // How Millis is asked. How its pages are joined, which takes more thought, is in millis_join.go.
 
 const (
-	millisForm = "millis1"
+	millisForm = "millis2"
 	// millisMaxPage is documented. The look at one second asks for as many whatever the page size is, so that ties fit on one page.
 	millisMaxPage = 100
 )
@@ -22,10 +22,12 @@ type millis struct{ list }
 
 // millisPosition is where a reading stands. Edge and Anchor are there only if the page before had an edge.
 type millisPosition struct {
-	Cursor string    `json:"cursor"` // next_cursor, as it was written
-	Edge   time.Time `json:"edge,omitzero"`
-	Anchor string    `json:"anchor,omitzero"`
-	Digest string    `json:"digest"` // of the page before
+	Cursor string `json:"cursor"` // next_cursor, as it was written
+	// Guessed: the provider sent no next_cursor with a full page, and the cursor is the edge.
+	Guessed bool      `json:"guessed,omitzero"`
+	Edge    time.Time `json:"edge,omitzero"`
+	Anchor  string    `json:"anchor,omitzero"` // anchorOf its id
+	Digest  string    `json:"digest"`          // of the page before
 }
 
 func openMillis(a Account) (Source, error) {
@@ -62,7 +64,7 @@ func (m *millis) Fetch(ctx context.Context, w Window, p Position) (Page, error) 
 		if err != nil {
 			return Page{}, err
 		}
-		return r.millisPage(a, millisPosition{})
+		return r.millisPage(a, millisPosition{}, m.pageSize)
 	}
 	before, err := decodePosition[millisPosition](millisForm, p)
 	if err == nil {
@@ -77,8 +79,8 @@ func (m *millis) Fetch(ctx context.Context, w Window, p Position) (Page, error) 
 		if err != nil {
 			return Page{}, err
 		}
-		if joins(a, before) {
-			return r.millisPage(a, before)
+		if joins(a, before, m.pageSize) {
+			return r.millisPage(a, before, m.pageSize)
 		}
 		moved = indexOf(a.records, before.Anchor) < 0
 	}

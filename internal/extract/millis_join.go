@@ -3,6 +3,7 @@ package extract
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -24,6 +25,9 @@ import (
 // have skipped is there. A page that is not in order, or whose last call has no id or no start, has no edge: after it the cursor alone
 // is followed, with the look at the cursor's second. If so many calls share one start that even this look is one full page of
 // them, they cannot be told from those that follow, and the reading stops with an error: no claim is made that could be false.
+//
+// A page without next_cursor is the end, as is one that says null; but that it is not there may also mean that the server forgot it. If such
+// a page is full, the reading goes on from its edge, in the same way, until a page brings nothing new.
 
 // byCursor fetches the page after the cursor, and the second that the cursor may have cut through.
 func (m *millis) byCursor(ctx context.Context, r *reading, before millisPosition, moved bool) (Page, error) {
@@ -31,7 +35,7 @@ func (m *millis) byCursor(ctx context.Context, r *reading, before millisPosition
 	if err != nil {
 		return Page{}, err
 	}
-	page, err := r.millisPage(a, before)
+	page, err := r.millisPage(a, before, m.pageSize)
 	if err != nil {
 		return Page{}, err
 	}
@@ -50,11 +54,22 @@ func (m *millis) byCursor(ctx context.Context, r *reading, before millisPosition
 	return page, nil
 }
 
+// The look at one second ends here. It is one Fetch, which holds its records in memory and saves nothing on the way, and a cursor that falls
+// by a microsecond a page moves, and would still keep it going for a million pages.
+const (
+	secondMaxPages   = 50
+	secondMaxRecords = 5000
+)
+
 // wholeSecond returns every call that started in one second.
 func (r *reading) wholeSecond(ctx context.Context, second time.Time) ([]Record, error) {
 	var records []Record
 	before, limit := millisPosition{}, millisMaxPage
-	for {
+	for pages := 0; ; pages++ {
+		if pages >= secondMaxPages || len(records) > secondMaxRecords {
+			return nil, r.malformed("the second %s goes on after %d calls on %d pages, more than one second is believed to hold",
+				second.Format(time.RFC3339), len(records), pages)
+		}
 		a, err := r.askMillis(ctx, second, secondAfter(second), before.Cursor, limit)
 		if refused := (*Error)(nil); errors.As(err, &refused) && refused.Class == Lost && limit > r.pageSize {
 			limit = r.pageSize // an account may be allowed less than is documented
@@ -64,7 +79,7 @@ func (r *reading) wholeSecond(ctx context.Context, second time.Time) ([]Record, 
 			return nil, err
 		}
 		records = append(records, a.records...)
-		page, err := r.millisPage(a, before)
+		page, err := r.millisPage(a, before, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -91,46 +106,65 @@ func oneInstant(records []Record) bool {
 }
 
 // joins reports whether a narrower window's page proves that nothing is missing between it and the page before.
-func joins(a answer, before millisPosition) bool {
+func joins(a answer, before millisPosition, limit int) bool {
 	if indexOf(a.records, before.Anchor) < 0 || !descending(a.records) {
 		return false
 	}
-	if end, _ := endOfList(a.fields["next_cursor"]); end {
+	if end, _ := endOfList(a.fields["next_cursor"]); end && !forgetsCursor(a, limit) {
 		return true
 	}
 	return slices.ContainsFunc(a.records, func(r Record) bool { return !r.StartedAt.IsZero() && r.StartedAt.Before(before.Edge) })
 }
 
-// millisPage makes the Page of an answer and checks that it leads on from the one before.
-func (r *reading) millisPage(a answer, before millisPosition) (Page, error) {
+// millisPage makes the Page of an answer of at most limit rows and checks that it leads on from the one before.
+func (r *reading) millisPage(a answer, before millisPosition, limit int) (Page, error) {
 	cursor, end, err := r.nextCursor(a)
 	if err != nil {
 		return Page{}, err
 	}
 	page := r.page(a.records)
+	next := millisPosition{Cursor: cursor, Digest: digest(a.records)}
+	next.Edge, next.Anchor = edge(a.records)
+	if end && forgetsCursor(a, limit) && next.Anchor != "" && next.Edge.Unix() >= 0 && !(before.Guessed && next.Digest == before.Digest) {
+		next.Cursor, next.Guessed, end = fmt.Sprintf("%d.%09d", next.Edge.Unix(), next.Edge.Nanosecond()), true, false
+	}
 	if page.Done = end; end {
 		return page, nil
 	}
 	if len(a.records) == 0 {
 		return Page{}, r.malformed("a page without calls names a page after it")
 	}
-	next := millisPosition{Cursor: cursor, Digest: digest(a.records)}
 	if before.Cursor != "" {
-		at, _ := cursorTime(cursor) // nextCursor and Fetch have seen that both can be read
+		at, _ := cursorTime(next.Cursor) // nextCursor and Fetch have seen that both can be read
 		if last, _ := cursorTime(before.Cursor); !at.Before(last) {
-			return Page{}, r.malformed("the cursor does not move: it is %s after %s", cursor, before.Cursor)
+			return Page{}, r.malformed("the cursor does not move: it is %s after %s", next.Cursor, before.Cursor)
 		}
 		if next.Digest == before.Digest {
 			return Page{}, r.malformed("the page is the same as the one before")
 		}
 	}
-	if last := a.records[len(a.records)-1]; last.ID != "" && !last.StartedAt.IsZero() && descending(a.records) {
-		next.Edge, next.Anchor = last.StartedAt, last.ID
-	}
 	if page.Next, err = encodePosition(millisForm, next); err != nil {
 		return Page{}, r.malformed("%v", err)
 	}
 	return page, nil
+}
+
+// edge is the start and the anchor of the last call of a page; zero where the page has none to go by.
+func edge(records []Record) (at time.Time, anchor string) {
+	if len(records) == 0 || !descending(records) {
+		return time.Time{}, ""
+	}
+	last := records[len(records)-1]
+	if last.ID == "" || last.StartedAt.IsZero() {
+		return time.Time{}, ""
+	}
+	return last.StartedAt, anchorOf(last.ID)
+}
+
+// forgetsCursor reports whether a page is full and does not say, even by a null, that nothing follows.
+func forgetsCursor(a answer, limit int) bool {
+	_, told := a.fields["next_cursor"]
+	return !told && len(a.records) >= limit
 }
 
 // nextCursor returns the cursor as it was written, or end where there is none.

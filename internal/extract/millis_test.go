@@ -227,46 +227,6 @@ func millisBody(next string, calls ...string) string {
 	return `{"histories":[` + strings.Join(calls, ",") + `]` + next + `}`
 }
 
-func TestTrapNextCursorZero(t *testing.T) {
-	for _, next := range []string{"", "null", "0", "0.0", `"0"`, `""`, "-0", "0e5"} {
-		src, seen := scripted(t, "millis", 2, func(int, *http.Request) string {
-			return millisBody(next, millisCall("a", noon), millisCall("b", noon.Add(-time.Minute)))
-		})
-		if pages := readAll(t, src, day); len(pages) != 1 || len(*seen) != 1 {
-			t.Errorf("next_cursor %q: %d pages, %d requests, want the end", next, len(pages), len(*seen))
-		}
-	}
-	for _, next := range []string{"true", "[]", "{}", `"soon"`, "-5", "1e300", `"NaN"`} {
-		src, _ := scripted(t, "millis", 2, func(int, *http.Request) string { return millisBody(next, millisCall("a", noon)) })
-		_, err := src.Fetch(t.Context(), day, "")
-		wantError(t, err, extract.Malformed)
-	}
-}
-
-func TestTrapCursorThatDoesNotMove(t *testing.T) {
-	for name, cursors := range map[string][]string{
-		"stays": {"1741003200.25", "1741003200.25"}, "goes back": {"1741003200.25", "1741003201"}, "is written otherwise": {"1741003200.25", "1741003200.250"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			src, _ := scripted(t, "millis", 1, func(n int, r *http.Request) string {
-				if !r.URL.Query().Has("start_after_ts") {
-					return millisBody(cursors[0], millisCall("a", noon))
-				}
-				return millisBody(cursors[1], millisCall(fmt.Sprint("b", n), noon.Add(-time.Second)))
-			})
-			first, err := src.Fetch(t.Context(), day, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = src.Fetch(t.Context(), day, first.Next)
-			e := wantError(t, err, extract.Malformed)
-			if !strings.Contains(e.Reason, "does not move") || e.Position != first.Next {
-				t.Errorf("reason %q at position %q", e.Reason, e.Position)
-			}
-		})
-	}
-}
-
 func TestTrapMillisPageThatRepeats(t *testing.T) {
 	cursor := int64(1741003200)
 	src, _ := scripted(t, "millis", 2, func(int, *http.Request) string {

@@ -195,8 +195,8 @@ func (s shape) peek(payload jsontext.Value) (id string, start time.Time) {
 	return id, start
 }
 
-// longestID is the longest id that is taken for one: positions carry it, and they are small.
-const longestID = 256
+// longestID is the longest id that is taken for one, in bytes. It is the transform's too: whatever is a call there can be paged by here.
+const longestID = 512
 
 // idOf is the text of an id, a number's digits as they were written; "" where it is none.
 func idOf(v jsontext.Value) string {
@@ -247,9 +247,15 @@ func digest(records []Record) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// indexOf returns where a record of the id stands, or −1.
-func indexOf(records []Record, id string) int {
-	return slices.IndexFunc(records, func(r Record) bool { return r.ID != "" && r.ID == id })
+// anchorOf is a short name for an id, by which its row is found again. Positions are kept and compared, and an id may be a phone number.
+func anchorOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:8])
+}
+
+// indexOf returns where the anchor's record stands, or −1.
+func indexOf(records []Record, anchor string) int {
+	return slices.IndexFunc(records, func(r Record) bool { return r.ID != "" && anchorOf(r.ID) == anchor })
 }
 
 // lastWithID returns the index of the last record that has an id, or −1.

@@ -1,7 +1,9 @@
 package extract
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -32,6 +34,28 @@ func decodePosition[T any](form string, p Position) (T, error) {
 		return v, errPosition // the decoder's own error cites the text
 	}
 	return v, nil
+}
+
+// String tells people, and errors, where a position stands. It leaves out ids, as an id may be a phone number, and the digest of a page,
+// which for a page of one row is the digest of one id: a number is soon guessed from it. A position that cannot be read may hold
+// anything, and is named by a digest of the whole.
+func (p Position) String() string {
+	if p == "" {
+		return "start"
+	}
+	if m, err := decodePosition[millisPosition](millisForm, p); err == nil {
+		if _, err := cursorTime(m.Cursor); err == nil && len(m.Cursor) <= 40 {
+			return millisForm + " cursor " + m.Cursor
+		}
+	}
+	if b, err := decodePosition[burkiPosition](burkiForm, p); err == nil {
+		return fmt.Sprintf("%s row %d", burkiForm, b.Row)
+	}
+	if v, err := decodePosition[voicyPosition](voicyForm, p); err == nil {
+		return fmt.Sprintf("%s read %d", voicyForm, v.Read)
+	}
+	sum := sha256.Sum256([]byte(p))
+	return fmt.Sprintf("of %d bytes with digest %x", len(p), sum[:4])
 }
 
 // jsonInteger reads a whole number, exactly.

@@ -43,8 +43,8 @@ func answering(t *testing.T, provider string, status int, contentType, body stri
 
 // positions are one of each provider's own.
 var positions = map[string]extract.Position{
-	"millis": `millis1:{"cursor":"1741003200.5","digest":"00"}`,
-	"burki":  `burki1:{"row":4,"anchor":"17","digest":"00"}`,
+	"millis": `millis2:{"cursor":"1741003200.5","digest":"00"}`,
+	"burki":  `burki2:{"row":4,"anchor":"17","digest":"00"}`,
 	"voicy":  `voicy1:{"key":"c-17","read":5,"digest":"00"}`,
 }
 
@@ -58,6 +58,8 @@ func TestTrapUnexpectedAnswerIsNeverAnEmptyPage(t *testing.T) {
 			"page of HTML":             "<html><body>Please log in, " + turn + "</body></html>",
 			"null":                     "null",
 			"string":                   `"` + turn + `"`,
+			"transcript as text":       "Caller: " + turn,
+			"turn":                     `{"message":"` + turn + `","role":"user"}`,
 			"number":                   "15550109999",
 			"empty object":             "{}",
 			"error object":             `{"error":"something is wrong"}`,
@@ -88,7 +90,7 @@ func TestTrapUnexpectedAnswerIsNeverAnEmptyPage(t *testing.T) {
 				if strings.TrimSpace(body) != "" && e.Excerpt == "" {
 					t.Errorf("error does not show the first bytes: %v", e)
 				}
-				if strings.HasPrefix(body, "{") && strings.Contains(e.Error(), "Jane") || strings.Contains(e.Error(), "15550109999") {
+				if strings.Contains(e.Error(), "Jane") || strings.Contains(e.Error(), "15550109999") {
 					t.Errorf("error shows what it must not: %v", e)
 				}
 				wantError(t, src.Probe(t.Context()), extract.Malformed)

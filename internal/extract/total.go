@@ -13,9 +13,19 @@ func (r *reading) total(a answer, name string) (*int64, error) {
 }
 
 // lastPage reports whether a page of n rows, the last of which is the read-th of the list, ends the list.
+//
+// Where no total is told, a short page is the end as documented, unless its length looks like a cap: then one more request shows whether
+// anything follows. A page of a few rows is not doubted, as that is what every tick of a quiet account reads, and a second request
+// each time would double its traffic.
 func (r *reading) lastPage(n int, total *int64, read int64) bool {
-	return n < r.pageSize && (total == nil || read >= *total)
+	if total != nil {
+		return n < r.pageSize && read >= *total
+	}
+	return n < r.pageSize && !looksCapped(n)
 }
+
+// looksCapped reports whether a page may be as long as a server allows: caps are round numbers, and not tiny ones.
+func looksCapped(n int) bool { return n >= 20 && (n%10 == 0 || n%25 == 0) }
 
 // emptyPage is the end of the list, unless the whole list is empty and the provider says that it is not.
 func (r *reading) emptyPage(p Page, first bool) (Page, error) {

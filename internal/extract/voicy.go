@@ -11,8 +11,8 @@ import (
 )
 
 // Voicy lists newest first and pages by the id of the last call that was read, so nothing that arrives or goes above it moves what is
-// below. There is no marker for the end: a short or an empty page is it. Test calls are asked for too, as the warehouse tells them
-// apart and the provider would leave them out.
+// below. There is no marker for the end: an empty page is it, or a short one that does not look capped (total.go). Test calls are asked
+// for too, as the warehouse tells them apart and the provider would leave them out.
 
 const (
 	voicyForm    = "voicy1"

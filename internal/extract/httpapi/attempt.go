@@ -93,6 +93,7 @@ func (c *Client) request(ctx context.Context, r Request, at *url.URL) (*http.Req
 	if err != nil {
 		return nil, err
 	}
+	sendOnce(req)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.config.UserAgent)
 	if r.JSON != nil {
@@ -102,6 +103,17 @@ func (c *Client) request(ctx context.Context, r Request, at *url.URL) (*http.Req
 		req.Header.Set(c.config.AuthHeader, strings.TrimSpace(c.config.AuthScheme+" "+c.config.Key))
 	}
 	return req, nil
+}
+
+// sendOnce keeps the transport from sending a request again on its own. When a connection that was kept alive turns out to be dead, net/http
+// repeats what it holds to be harmless: a request that has no body, or one that it can rewind. That one would take no slot of the rate
+// limit, be in no counter, and not heed Once. A body that is there but empty is neither; over HTTP/1.1, which is all that newTransport
+// speaks, it adds no byte to what is sent. A dead connection is then an error like any other, and the retries here see to it.
+func sendOnce(req *http.Request) {
+	req.GetBody = nil
+	if req.Body == nil || req.Body == http.NoBody {
+		req.Body = io.NopCloser(strings.NewReader(""))
+	}
 }
 
 // read returns the body. The limit holds after decompression, so that a small answer cannot become a large one.
@@ -122,7 +134,7 @@ func (c *Client) read(res *http.Response) ([]byte, *fault) {
 	case int64(body.Len()) > limit && success:
 		return nil, &fault{
 			kind:   Unusable,
-			reason: fmt.Sprintf("the answer is larger than %d bytes", limit), excerpt: c.Excerpt(body.Bytes()),
+			reason: fmt.Sprintf("the answer is larger than %d bytes", limit), excerpt: c.Excerpt(res.StatusCode, body.Bytes()),
 		}
 	}
 	// A refusal whose text broke off is a refusal all the same.

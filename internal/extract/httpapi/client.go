@@ -37,7 +37,7 @@ type Config struct {
 	Patience time.Duration
 	MaxBody  int64 // bytes of an answer, decompressed; 0: 64 MiB
 
-	Transport http.RoundTripper // nil: one of the client's own
+	Transport http.RoundTripper // nil: one of the client's own. It must not send a request twice
 }
 
 // Rate allows Requests in any span of time Per. The zero Rate is no limit.
@@ -129,13 +129,16 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// newTransport is a pool of connections to one host.
+// newTransport is a pool of connections to one host. It speaks HTTP/1.1 only: over HTTP/2, net/http repeats a request that the server refused
+// or went away from up to six times on its own, which no rate limit sees; and for one page after another HTTP/2 would win nothing.
 func newTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Transport{
+		Protocols:             protocols,
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:     true, // as a TLSClientConfig of our own would turn it off
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConnsPerHost:   8,
@@ -179,7 +182,9 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 }
 
 // Excerpt returns the beginning of an answer as it may be shown: without the key, as [Excerpt] does.
-func (c *Client) Excerpt(body []byte) string { return Excerpt(body, c.config.Key) }
+func (c *Client) Excerpt(status int, body []byte) string {
+	return Excerpt(status, body, c.config.Key)
+}
 
 // Requests is how many requests were sent, retries and followed redirects included.
 func (c *Client) Requests() int64 { return c.requests.Load() }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"regexp"
@@ -16,22 +17,33 @@ import (
 const (
 	maxExcerpt = 200      // bytes of a JSON excerpt, give or take its last value
 	maxText    = 120      // bytes of a text that is shown
+	maxMessage = 1 << 10  // bytes of a text that may be an error message
 	maxScanned = 64 << 10 // bytes of a text that are looked at
 	hidden     = "…"
 )
 
 // Excerpt returns the beginning of an answer with nothing in it that must not be seen: no secret, no phone number, no turn of a transcript.
 //
-// Of JSON it keeps keys, structure and small numbers. A string is shown only where every key above it is a word of error messages
-// ("detail", "msg" …), so that an error object can be read and a record cannot: the keys of a record do not hold only such words. Of
-// anything else the visible text is kept up to where data may begin. JSON that breaks off, or turns out to be none, is shown up to there.
-func Excerpt(body []byte, secrets ...string) string {
+// What a provider says with a status of 400 or more is about the request; with any other it is, or may be, calls, whatever it looks
+// like: {"message": …, "role": "user"} is a turn. So of a success only the structure is shown: the keys of JSON, the title of an HTML page,
+// and of any other text how long it is.
+//
+// Of a refusal in JSON, keys, structure and small numbers are kept. A string is shown only where every key above it is a word of error
+// messages ("detail", "msg" …), so that an error object can be read and a record cannot: the keys of a record do not hold only such
+// words. Of an HTML page or a short text the visible text is kept up to where data may begin. JSON that breaks off, or turns out to be
+// none, is shown up to there.
+func Excerpt(status int, body []byte, secrets ...string) string {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
-	if len(body) == 0 {
+	refusal := status >= 400
+	switch size := len(body); {
+	case size == 0:
 		return ""
-	}
-	if strings.IndexByte(`{["`, body[0]) >= 0 {
-		return jsonExcerpt(body, secrets)
+	case strings.IndexByte(`{["`, body[0]) >= 0:
+		return jsonExcerpt(body, refusal, secrets)
+	case !refusal:
+		return outline(body, secrets)
+	case size > maxMessage && !htmlPage.Match(body):
+		return fmt.Sprintf("text of %d bytes", size) // no error message is as long
 	}
 	return textExcerpt(body[:min(len(body), maxScanned)], secrets)
 }
@@ -47,6 +59,7 @@ var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,39}$`)
 // excerpt writes tokens as they may be shown.
 type excerpt struct {
 	out     strings.Builder
+	refusal bool // messages may be shown
 	secrets []string
 	levels  []level
 }
@@ -59,9 +72,9 @@ type level struct {
 	name    bool // of an object: the last name was such a word
 }
 
-func jsonExcerpt(body []byte, secrets []string) string {
+func jsonExcerpt(body []byte, refusal bool, secrets []string) string {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	e := excerpt{secrets: secrets}
+	e := excerpt{refusal: refusal, secrets: secrets}
 	for e.out.Len() < maxExcerpt {
 		token, err := dec.ReadToken()
 		if errors.Is(err, io.EOF) {
@@ -89,13 +102,13 @@ func (e *excerpt) write(t jsontext.Token) {
 	switch kind {
 	case '{', '[':
 		// What is outside every object is no error that a provider documents: a bare array is a list.
-		e.levels = append(e.levels, level{object: kind == '{', speaks: speaks || len(e.levels) == 0 && kind == '{'})
+		e.levels = append(e.levels, level{object: kind == '{', speaks: speaks || e.refusal && len(e.levels) == 0 && kind == '{'})
 		e.out.WriteByte(byte(kind))
 	case '"':
 		e.string(t.String(), isName, speaks)
 	case '0':
 		text := t.String()
-		if digits(text) >= 5 {
+		if !e.refusal || digits(text) >= 5 {
 			text = hidden
 		}
 		e.out.WriteString(text)
@@ -148,6 +161,28 @@ var (
 	// number is five digits and more, whatever stands between them: a phone number may be written in many ways.
 	number = regexp.MustCompile(`\p{Nd}(?:[^\p{L}\p{Nd}]{0,3}\p{Nd}){4,}`)
 )
+
+var (
+	htmlPage = regexp.MustCompile(`(?is)^\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head)\b`)
+	// title is that of the page; one below the head is of something on it.
+	title = regexp.MustCompile(`(?is)<title\b[^>]*>([^<]{1,1000})</title\s*>`)
+	below = regexp.MustCompile(`(?i)<body\b`)
+)
+
+// outline is what may be seen of a text that is no refusal.
+func outline(body []byte, secrets []string) string {
+	head := body[:min(len(body), maxScanned)]
+	if !htmlPage.Match(head) {
+		return fmt.Sprintf("text of %d bytes", len(body))
+	}
+	if at := below.FindIndex(head); at != nil {
+		head = head[:at[0]]
+	}
+	if m := title.FindSubmatch(head); m != nil {
+		return fmt.Sprintf("HTML of %d bytes with the title %s", len(body), textExcerpt(m[1], secrets))
+	}
+	return fmt.Sprintf("HTML of %d bytes", len(body))
+}
 
 func textExcerpt(body []byte, secrets []string) string {
 	text := hide(string(body), secrets)

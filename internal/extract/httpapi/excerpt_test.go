@@ -44,19 +44,49 @@ func TestExcerpt(t *testing.T) {
 		"number":               {"15550109999", "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Excerpt([]byte(tt.body), key); got != tt.want {
+			if got := Excerpt(400, []byte(tt.body), key); got != tt.want {
 				t.Errorf("excerpt is %q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
+// What comes with a success may be calls, whatever it looks like: no string of it is shown.
+func TestExcerptOfASuccessShowsStructureOnly(t *testing.T) {
+	for name, tt := range map[string]struct{ body, want string }{
+		"empty":               {"", ""},
+		"transcript as text":  {"Caller: My daughter has a fever since Monday", "text of 44 bytes"},
+		"CSV":                 {"id,transcript\n7,My daughter has a fever\n", "text of 39 bytes"},
+		"turn":                {`{"message":"My daughter has a fever","role":"user"}`, `{"message":"…","role":"…"}`},
+		"titled call":         {`{"type":"call","title":"My daughter has a fever"}`, `{"type":"…","title":"…"}`},
+		"error":               {`{"error":{"code":7,"detail":["My daughter has a fever"]}}`, `{"error":{"code":…,"detail":["…"]}}`},
+		"no strings":          {`{"ok":true,"next":null,"calls":[]}`, `{"ok":true,"next":null,"calls":[]}`},
+		"bare string":         {`"My daughter has a fever"`, `"…"`},
+		"speaker in brackets": {"[Caller] My daughter has a fever", "[…"},
+		"number":              {"15550109999", "text of 11 bytes"},
+		"login page":          {"<!DOCTYPE html><html><head><title>Log in – key " + key + "</title></head><body>My daughter has a fever</body></html>", "HTML of 129 bytes with the title Log in – key …"},
+		"page without title":  {"<html><body>My daughter<svg><title>has a fever</title></svg></body></html>", "HTML of 74 bytes"},
+		"XML":                 {"<calls><title>My daughter has a fever</title></calls>", "text of 53 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, status := range []int{200, 201, 302} {
+				if got := Excerpt(status, []byte(tt.body), key); got != tt.want {
+					t.Errorf("excerpt with status %d is %q, want %q", status, got, tt.want)
+				}
+			}
+		})
+	}
+	if got := Excerpt(500, []byte(strings.Repeat("Caller: My daughter has a fever. ", 40))); got != "text of 1319 bytes" {
+		t.Errorf("excerpt of a long text is %q", got)
+	}
+}
+
 func TestExcerptIsShort(t *testing.T) {
 	for _, body := range []string{
-		`{"error":"` + strings.Repeat("long ", 1000) + `"}`, strings.Repeat("long ", 1000), `{"a":[` + strings.Repeat("1,", 5000) + `1]}`,
-		strings.Repeat("é", 5000), `{"detail":[` + strings.Repeat(`{"msg":"`+strings.Repeat("word ", 60)+`"},`, 50) + `1]}`, strings.Repeat("[", 5000),
+		`{"error":"` + strings.Repeat("long ", 1000) + `"}`, strings.Repeat("long ", 200), "<html>" + strings.Repeat("long ", 1000), `{"a":[` + strings.Repeat("1,", 5000) + `1]}`,
+		strings.Repeat("é", 500), `{"detail":[` + strings.Repeat(`{"msg":"`+strings.Repeat("word ", 60)+`"},`, 50) + `1]}`, strings.Repeat("[", 5000),
 	} {
-		if got := Excerpt([]byte(body)); len(got) > 400 || len(got) < 100 {
+		if got := Excerpt(500, []byte(body)); len(got) > 400 || len(got) < 100 {
 			t.Errorf("excerpt of %.20q… has %d bytes", body, len(got))
 		}
 	}
@@ -82,7 +112,7 @@ func FuzzExcerpt(f *testing.F) {
 		body := strings.ReplaceAll(template, "%", string(planted))
 		body = body[min(int(from), len(body)):]
 		body = body[:min(int(to), len(body))]
-		got := Excerpt([]byte(body), key)
+		got := Excerpt(400, []byte(body), key)
 		if strings.Contains(got, key) || strings.Contains(got, "010 9999") || strings.Contains(got, "0109999") || run.MatchString(got) {
 			t.Errorf("excerpt of %q is %q", body, got)
 		}
@@ -94,8 +124,14 @@ func FuzzExcerpt(f *testing.F) {
 		record := strings.ReplaceAll(template, "%", string(quoted))
 		list := `{"calls":[` + record + `]}`
 		list = list[:min(int(to), len(list))]
-		if got := Excerpt([]byte(list), key); json.Valid([]byte(record)) && strings.Contains(got, "my name") {
+		if got := Excerpt(400, []byte(list), key); json.Valid([]byte(record)) && strings.Contains(got, "my name") {
 			t.Errorf("excerpt of %q is %q", list, got)
+		}
+		// With a success, nothing that is no key is shown, the title of a page aside.
+		success := strings.ReplaceAll(template, "%", string(quoted))
+		success = success[min(int(from), len(success)):]
+		if got := Excerpt(200, []byte(success), key); !strings.Contains(got, "with the title") && (strings.Contains(got, "my name") || strings.Contains(got, "Jane") || strings.Contains(got, "live here")) {
+			t.Errorf("excerpt of %q with status 200 is %q", success, got)
 		}
 	})
 }

@@ -51,7 +51,7 @@ func (c *Client) later(resp Response) *fault {
 	}
 	return &fault{
 		status:  resp.Status,
-		excerpt: c.Excerpt(resp.Body),
+		excerpt: c.Excerpt(resp.Status, resp.Body),
 		reason:  "the provider cannot answer now",
 		again:   true,
 		asked:   askedWait(resp.Status, resp.Header, resp.Body, now),
