@@ -14,23 +14,23 @@ var burki = provider{
 	name: "burki",
 	ids:  []string{"id"},
 	shape: shape{
-		"id": useID, "call_sid": useExempt, "assistant_id": useExempt, "status": useExempt,
-		"started_at": useExempt, "ended_at": useExempt, "duration": useExempt,
-		"total_cost": useExempt, "llm_cost": useExempt, "tts_cost": useExempt, "stt_cost": useExempt, "telephony_cost": useExempt,
+		"id": useID, "call_sid": useID, "assistant_id": useID, "status": useWord,
+		"started_at": useTime, "ended_at": useTime, "duration": useAmount,
+		"total_cost": useAmount, "llm_cost": useAmount, "tts_cost": useAmount, "stt_cost": useAmount, "telephony_cost": useAmount,
 		"to_phone_number": usePhone, "customer_phone_number": usePhone, "from_phone_number": usePhone,
 
 		// The transcripts: an array of segments.
-		"[]": useContainer, "[].id": useExempt, "[].call_id": useExempt, "[].segment_start": useExempt, "[].segment_end": useExempt,
-		"[].confidence": useExempt, "[].created_at": useExempt, "[].stt_timestamps": useExempt,
+		"[]": useContainer, "[].id": useID, "[].call_id": useID, "[].segment_start": useTime, "[].segment_end": useTime,
+		"[].confidence": useAmount, "[].created_at": useTime,
 
 		// The costs.
-		"call_summary": useContainer, "call_summary.call_id": useExempt, "call_summary.call_sid": useExempt,
-		"call_summary.total_cost": useExempt, "call_summary.llm_cost": useExempt, "call_summary.tts_cost": useExempt,
-		"call_summary.stt_cost": useExempt, "call_summary.telephony_cost": useExempt, "call_summary.duration_minutes": useExempt,
-		"call_summary.started_at": useExempt, "call_summary.ended_at": useExempt,
-		"detailed_entries": useContainer, "detailed_entries[]": useContainer, "detailed_entries[].id": useExempt,
-		"detailed_entries[].usage_amount": useExempt, "detailed_entries[].unit_cost": useExempt, "detailed_entries[].total_cost": useExempt,
-		"detailed_entries[].timestamp": useExempt, "detailed_entries[].model": useExempt,
+		"call_summary": useContainer, "call_summary.call_id": useID, "call_summary.call_sid": useID,
+		"call_summary.total_cost": useAmount, "call_summary.llm_cost": useAmount, "call_summary.tts_cost": useAmount,
+		"call_summary.stt_cost": useAmount, "call_summary.telephony_cost": useAmount, "call_summary.duration_minutes": useAmount,
+		"call_summary.started_at": useTime, "call_summary.ended_at": useTime,
+		"detailed_entries": useContainer, "detailed_entries[]": useContainer, "detailed_entries[].id": useID,
+		"detailed_entries[].usage_amount": useAmount, "detailed_entries[].unit_cost": useAmount, "detailed_entries[].total_cost": useAmount,
+		"detailed_entries[].timestamp": useTime,
 	},
 	read: readBurki,
 }

@@ -146,17 +146,20 @@ func digitOf(r rune) (byte, bool) {
 // separates reports whether numbers are written with the rune between their groups.
 func separates(r rune) bool {
 	switch r {
-	case ' ', '-', '.', '(', ')', '/', '\u00a0', '\u00ad', '\u00b7', '\u2212', '\ufeff', '－':
+	case ' ', '\t', '-', '.', '(', ')', '/', '\u00a0', '\u00ad', '\u00b7', '\u2212', '\ufeff', '－':
 		return true
 	}
 	return (r >= '\u2000' && r <= '\u2015') || r == '\u202f' || r == '\u2060' || (r >= '\u202a' && r <= '\u202e') || (r >= '\u2066' && r <= '\u2069')
 }
 
+// dialSchemes may stand before a number in a field that holds nothing else.
+var dialSchemes = [...]string{"sips:", "sip:", "tel:", "whatsapp:", "client:", "callto:"}
+
 // canonicalPhone is what one number has in common however it is written: its digits, without the scheme, host and extension around them and
 // without leading 00. What is no number ("anonymous", "sip:alice@example.com") is canonical in lower case.
 func canonicalPhone(text string) string {
 	user := strings.ToLower(strings.TrimSpace(text))
-	for _, scheme := range []string{"sips:", "sip:", "tel:", "whatsapp:", "client:", "callto:"} {
+	for _, scheme := range dialSchemes {
 		user = strings.TrimPrefix(user, scheme)
 	}
 	user, _, _ = strings.Cut(user, "@")

@@ -18,7 +18,7 @@ var (
 		"from": true, "to": true, "ani": true, "dnis": true, "telephone": true, "callback": true, "dial": true, "dialed": true,
 	}
 	timeWords = map[string]bool{
-		"ts": true, "time": true, "timestamp": true, "date": true, "datetime": true, "epoch": true, "at": true, "ms": true, "expires": true,
+		"ts": true, "time": true, "timestamp": true, "timestamps": true, "date": true, "datetime": true, "epoch": true, "at": true, "ms": true, "expires": true,
 		"expiry": true, "exp": true, "iat": true, "created": true, "updated": true, "started": true, "ended": true, "since": true, "until": true,
 	}
 )
@@ -28,6 +28,10 @@ func (h hint) under(name string) hint {
 	name = withoutTokens(name)
 	var own hint
 	for _, word := range words(name) {
+		if word == "by" && own.time { // created_by is who, not when
+			own.time, h.time = false, false
+			continue
+		}
 		own.phone = own.phone || phoneWords[word]
 		own.time = own.time || timeWords[word]
 		for _, p := range phoneParts {

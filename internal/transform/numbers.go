@@ -1,13 +1,8 @@
 package transform
 
 import (
-	"bytes"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
-
-	"syncd/internal/call"
 )
 
 const (
@@ -49,23 +44,22 @@ func (s *scrubber) numbers(text string, h hint) (string, bool) {
 		return text, false
 	}
 	found := &spans{taken: make([]bool, len(sc.groups))}
-	s.knownIn(sc, false, found)
+	s.knownIn(sc, found)
 	sc.shaped(found, h)
 	return s.replaceSpans(sc, found)
 }
 
-// knownOnly takes the record's own numbers out of a text that is an id or a time, where digits that look like a number are none.
-func (s *scrubber) knownOnly(text string) (string, bool) {
-	if len(s.known) == 0 {
-		return text, false
+// token is the policy's token.
+func (s *scrubber) token(canonical string) string {
+	token, made := s.tokens[canonical]
+	if !made {
+		if s.tokens == nil {
+			s.tokens = map[string]string{}
+		}
+		token = s.policy.token(canonical)
+		s.tokens[canonical] = token
 	}
-	sc := scanDigits(text)
-	if sc == nil {
-		return text, false
-	}
-	found := &spans{taken: make([]bool, len(sc.groups))}
-	s.knownIn(sc, true, found)
-	return s.replaceSpans(sc, found)
+	return token
 }
 
 // replaceSpans puts a token in the place of each span.
@@ -79,7 +73,7 @@ func (s *scrubber) replaceSpans(sc *scan, found *spans) (string, bool) {
 	for _, sp := range found.list {
 		start := sc.spanStart(sp, from)
 		out.WriteString(sc.text[from:start])
-		out.WriteString(s.policy.token(sp.canonical))
+		out.WriteString(s.token(sp.canonical))
 		from = sc.groups[sp.last].end
 	}
 	out.WriteString(sc.text[from:])
@@ -100,149 +94,6 @@ func (sc *scan) spanStart(sp span, from int) int {
 		}
 	}
 	return start
-}
-
-// knownIn finds the record's own numbers. whole: only in full, not by their ends.
-func (s *scrubber) knownIn(sc *scan, whole bool, found *spans) {
-	if len(s.known) == 0 {
-		return
-	}
-	for first := 0; first < len(sc.groups); {
-		last := first
-		for last+1 < len(sc.groups) && sc.groups[last+1].loose {
-			last++
-		}
-		if sc.groups[last].d1-sc.groups[first].d0 >= minPhone {
-			s.knownInChain(sc, first, last, whole, found)
-		}
-		first = last + 1
-	}
-}
-
-// knownInChain looks for the record's own numbers in groups that only punctuation keeps apart.
-func (s *scrubber) knownInChain(sc *scan, first, last int, whole bool, found *spans) {
-	from, chain := sc.groups[first].d0, sc.digits[sc.groups[first].d0:sc.groups[last].d1]
-	for _, known := range s.known {
-		for at := 0; ; at++ {
-			i := bytes.Index(chain[at:], []byte(known))
-			if i < 0 {
-				break
-			}
-			at += i
-			sp := span{first: sc.groupAt(from + at), last: sc.groupAt(from + at + len(known) - 1), canonical: known}
-			clean := sc.groups[sp.first].d0 == from+at && sc.groups[sp.last].d1 == from+at+len(known)
-			if len(known) < sureLength && !clean {
-				continue
-			}
-			found.add(sc.withPrefix(sp, first))
-		}
-	}
-	if whole {
-		return
-	}
-	for g := first; g <= last; g++ {
-		if sp, ok := s.nationalAt(sc, first, g); ok {
-			found.add(sp)
-		}
-	}
-}
-
-// groupAt is the group that holds the digit at d.
-func (sc *scan) groupAt(d int) int {
-	return sort.Search(len(sc.groups), func(i int) bool { return sc.groups[i].d1 > d })
-}
-
-// withPrefix takes in the country code in front of a number that the record names without one.
-func (sc *scan) withPrefix(sp span, first int) span {
-	n := 0
-	for g := sp.first; g > first && sc.groups[g].strict && !sc.groups[g].plus; {
-		g--
-		if n += sc.groups[g].d1 - sc.groups[g].d0; n > 3 {
-			return sp
-		}
-		if sc.groups[g].plus || (sc.groups[g].before == 0 && n > 0 && sc.digits[sc.groups[g].d0] == '0') {
-			sp.first = g
-			return sp
-		}
-	}
-	return sp
-}
-
-// nationalAt finds a number of the record's own, written without its country code, that ends with group g.
-func (s *scrubber) nationalAt(sc *scan, first, g int) (span, bool) {
-	upto := sc.digits[sc.groups[first].d0:sc.groups[g].d1]
-	for _, known := range s.known {
-		n := commonSuffix(upto, known)
-		if n < minNational || n == len(known) || sc.groups[g].d1 == sc.groups[g].d0 {
-			continue
-		}
-		start := sc.groups[g].d1 - n
-		at := sc.groupAt(start)
-		// Ahead of it in its group there may be a trunk prefix, but no digits that make it another number.
-		if strings.Trim(string(sc.digits[sc.groups[at].d0:start]), "0") != "" || sc.groups[at].plus || sc.international(at, first) {
-			continue
-		}
-		return span{first: at, last: g, canonical: known}, true
-	}
-	return span{}, false
-}
-
-// international reports whether the groups right before at are a country code: then the number is told in full, and is another one.
-func (sc *scan) international(at, first int) bool {
-	for n := 0; at > first && sc.groups[at].strict; {
-		at--
-		if n += sc.groups[at].d1 - sc.groups[at].d0; n > 5 {
-			return false
-		}
-		if sc.groups[at].plus {
-			return true
-		}
-	}
-	return false
-}
-
-func commonSuffix(a []byte, b string) int {
-	n := 0
-	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
-		n++
-	}
-	return n
-}
-
-// phoneInNumber reports whether a JSON number is a phone number, and which.
-func (s *scrubber) phoneInNumber(text string, at place) (string, bool) {
-	digits := strings.TrimPrefix(text, "-")
-	if len(digits) < minPhone {
-		return "", false
-	}
-	if !allDigits(digits) {
-		if len(digits) > maxNumber {
-			return "", false
-		}
-		n, rounded, err := call.ParseScaled(digits, 0)
-		if err != nil || rounded {
-			return "", false
-		}
-		digits = strconv.FormatInt(n, 10)
-	}
-	for _, known := range s.known {
-		if digits == known {
-			return known, true
-		}
-		if at.use == 0 && len(digits) >= minNational && strings.HasSuffix(known, digits) {
-			return known, true
-		}
-	}
-	n := len(digits)
-	switch {
-	case at.use == useExempt || at.use == useID || n < minPhone || n > maxPhone:
-		return "", false
-	case at.hint.phone:
-		return canonicalDigits(digits), true
-	case n < sureLength || epochDigits(digits, at.hint.time):
-		return "", false
-	}
-	return canonicalDigits(digits), true
 }
 
 // epochDigits reports whether digits can be a Unix time, in seconds or milliseconds. Where the name of the field does not say time, only the

@@ -34,7 +34,9 @@ const (
 // Privacy is what is taken out of a record before anything else looks at it. The zero value keeps everything.
 //
 // It errs on the side of taking out: digits that look like a phone number are one, unless they are part of a time, a UUID, an identifier, an
-// IP address or the path of a URL. Numbers spelled out in words are not found.
+// IP address or the path of a URL. Numbers spelled out in words are not found. An id (of the call, the agent, the carrier) stays as it is
+// unless the whole of it is written as a phone number: then hash gives it a token of its own, and mask and drop leave it no id. An id that is a
+// JSON number stays in any case.
 type Privacy struct {
 	Numbers     NumberPolicy
 	HashKey     []byte // for hash: secret, the same for every source and for as long as hashes are to agree
@@ -78,13 +80,7 @@ func (p Privacy) token(canonical string) string {
 	case NumbersHash:
 		mac := hmac.New(sha256.New, p.HashKey)
 		mac.Write([]byte(canonical))
-		sum := mac.Sum(nil)
-		token := make([]byte, 0, len(hashPrefix)+hashLetters)
-		token = append(token, hashPrefix...)
-		for _, b := range sum[:hashLetters/2] {
-			token = append(token, 'a'+b>>4, 'a'+b&15) // letters, not hexadecimal digits: digits could look like a number
-		}
-		return string(token)
+		return letters(hashPrefix, mac.Sum(nil))
 	case NumbersMask:
 		if len(canonical) < 5 || !allDigits(canonical) {
 			return maskPrefix // two digits of so few would tell too much

@@ -65,7 +65,7 @@ func TestNumbersInTexts(t *testing.T) {
 	for _, text := range []string{
 		"call +15551234567 now", "call 555-123-4567", "(555) 123-4567", "5551234567", "+44 20 7946 0958", "020 7946 0958", "06.12.34.56.78", "06 12 34 56 78",
 		"555.123.4567", "555 123–4567", "tel:5551234567", "sip:5551234567@host", "https://wa.me/15551234567", "https://x.example/?phone=15551234567&a=1",
-		"https://x.example/?q=%2B15551234567", `{"a":"\u002b15551234567"}`, `["+1 555 123 4567"]`, `"{\"a\":\"\\u002b15551234567\"}"`, `broken {"a":"\u002b15551234567`,
+		"https://x.example/?q=%2B15551234567", "https://x.example/?q=5551234567", "https://x.example/?a=1&query=15551234567", "555\t123\t4567", `{"a":"\u002b15551234567"}`, `["+1 555 123 4567"]`, `"{\"a\":\"\\u002b15551234567\"}"`, `broken {"a":"\u002b15551234567`,
 		`line\n15551234567`, "tel15551234567", "15551234567x12", "on 2024-01-15 5551234567", "at 10:30 5551234567", "5551234567 5559876543", "+1 555 123 4567, +1 555 987 6543",
 		"電話は09012345678です", "call_me_5551234567", "٠٥٥١٢٣٤٥٦٧", "1\u200b5\u200b5\u200b5\u200b1\u200b2\u200b3\u200b4\u200b5\u200b6\u200b7", "555 - 123 - 4567", "12345678901234", "8765309", "55 51 23 45",
 	} {
@@ -104,14 +104,14 @@ func TestWhatIsNoNumberStays(t *testing.T) {
 		}
 	}
 	// Ids, times and amounts of the record's own are what they are, and so are numbers that no name calls a phone number.
-	payload := `{"id":123456789012,"call_sid":"1234567890","assistant_id":5551234567,"started_at":"2024-01-15T10:00:00Z","duration":1234567,
+	payload := `{"id":123456789012,"call_sid":"CA1234567890","assistant_id":5551234567,"started_at":"2024-01-15T10:00:00Z","duration":1234567,
 		"total_cost":1234567.123456789,"call_meta":{"at":1704067200,"ms":1704067200000,"stamp":"1704067200","ts":"1704067200","n":1234567,"crm":9007199254740993,"rate":0.12345678901}}`
 	o := observe(t, open(t, "burki", private(masked)), payload)
 	want := strings.Replace(payload, `"stamp":"1704067200"`, `"stamp":"***00"`, 1) // a text of ten digits could be one
 	if o.Payload != want {
 		t.Errorf("payload %s\nwant %s", o.Payload, want)
 	}
-	if o.Call.ID != "123456789012" || o.Call.AgentID != "5551234567" || o.Call.TelephonySID != "1234567890" {
+	if o.Call.ID != "123456789012" || o.Call.AgentID != "5551234567" || o.Call.TelephonySID != "CA1234567890" {
 		t.Errorf("ids were changed: %+v", o.Call)
 	}
 }
@@ -152,7 +152,7 @@ func TestPhoneFieldsThatHoldNoNumber(t *testing.T) {
 
 func TestIDThatIsANumber(t *testing.T) {
 	payload := `{"session_id":"15551234567","voip":{"from":"+15551234567"}}`
-	if o := observe(t, open(t, "millis", private(hashed)), payload); o.Call.ID != o.Call.FromNumber {
+	if o := observe(t, open(t, "millis", private(hashed)), payload); !idToken.MatchString(o.Call.ID) {
 		t.Errorf("id %q of %q", o.Call.ID, o.Call.FromNumber)
 	}
 	for _, p := range []transform.Privacy{masked, dropped} {

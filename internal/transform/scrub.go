@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -16,9 +17,12 @@ type use int
 const (
 	useContainer  use = iota + 1 // an object or array whose fields are documented too
 	usePhone                     // a phone number, whatever it looks like
-	useID                        // the call's own id: left alone unless it is a number that the record names
-	useExempt                    // an id, a time, an amount: left alone likewise
+	useID                        // an id: judged by itself alone
+	useTime                      // a time: a JSON number, or a text in the form of one
+	useAmount                    // an amount, a length, a count: a JSON number
+	useWord                      // a word of the provider's own: a text without digits or spaces
 	useTranscript                // what was said
+	useTalk                      // what was said, by the words in its name
 )
 
 // shape is the documented part of a record, by path: "voip.from", "cost_breakdown[].credit".
@@ -31,8 +35,9 @@ const maxNesting = 8
 type scrubber struct {
 	policy Privacy
 	shape  shape
-	known  []string // the canonical digits of the record's own numbers, each long enough to be told from others
-	turns  turns    // what was said
+	known  knownNumbers
+	turns  turns             // what was said
+	tokens map[string]string // by what they stand for: a record names its few numbers often
 	ids    map[string]bool
 }
 
@@ -79,7 +84,7 @@ func (s *scrubber) rewrite(p *part) {
 type place struct {
 	path       string // where documented
 	documented bool   // the fields of this object or array are in the shape
-	use        use    // of the value itself; phone and exempt go on inside it
+	use        use    // of the value itself; of an object or array only a phone number's goes on inside it
 	hint       hint
 }
 
@@ -89,8 +94,8 @@ func (p place) member(name string, s *scrubber, learning bool) place {
 	if !learning { // nothing is learned from hints
 		m.hint = p.hint.under(name)
 	}
-	if p.use == usePhone || p.use == useExempt {
-		m.use = p.use
+	if p.use == usePhone {
+		m.use = usePhone
 	}
 	if p.documented {
 		m.path = name
@@ -99,15 +104,18 @@ func (p place) member(name string, s *scrubber, learning bool) place {
 		}
 		m.settle(s)
 	}
-	if m.use == 0 && s.policy.dropsTranscripts() && namesTranscript(name) {
-		m.use = useTranscript
+	if m.use == 0 && s.policy.dropsTranscripts() {
+		m.use = transcriptNamed(name)
 	}
 	return m
 }
 
 // element is the place of an array's elements.
 func (p place) element(s *scrubber) place {
-	e := place{use: p.use, hint: p.hint}
+	e := place{hint: p.hint}
+	if p.use == usePhone || p.use.said() {
+		e.use = p.use
+	}
 	if p.documented {
 		e.path = p.path + "[]"
 		e.settle(s)
@@ -198,7 +206,7 @@ func (w *walker) walk(at place) bool {
 // takes reports whether an object or array is dealt with as a whole: a transcript, or what has nothing to learn from.
 func (w *walker) takes(at place) bool {
 	if w.policy.dropsTranscripts() {
-		return at.use == useTranscript
+		return at.use.said()
 	}
 	return w.learning && !at.documented && at.use != usePhone
 }
@@ -227,7 +235,7 @@ func (w *walker) key(text string, size int, dec *jsontext.Decoder) {
 // value deals with a value that has been read whole.
 func (w *walker) value(v jsontext.Value, start, end int, at place) {
 	kind := v.Kind()
-	if at.use == useTranscript && w.policy.dropsTranscripts() {
+	if at.use.said() && w.policy.dropsTranscripts() {
 		w.transcript(v, start, end, at)
 		return
 	}
@@ -246,9 +254,8 @@ func (w *walker) value(v jsontext.Value, start, end int, at place) {
 
 // transcript drops what was said. A short text under a name that only might mean a transcript is a label, and stays.
 func (w *walker) transcript(v jsontext.Value, start, end int, at place) {
-	documented := w.shape[at.path] == useTranscript
 	switch kind := v.Kind(); {
-	case kind == '{' || kind == '[', kind == '"' && (documented || len(v) >= minTurn+2):
+	case kind == '{' || kind == '[', kind == '"' && w.tells(v, at):
 		if w.learning {
 			w.turns.learn(v)
 			return
@@ -259,6 +266,18 @@ func (w *walker) transcript(v jsontext.Value, start, end int, at place) {
 	case kind == '0' && !w.learning:
 		w.number(string(v), start, end, place{hint: at.hint})
 	}
+}
+
+// tells reports whether a text is long enough for what was said: in an undocumented field it may be a label or an id.
+func (w *walker) tells(v jsontext.Value, at place) bool {
+	switch {
+	case w.shape[at.path] == useTranscript:
+		return true
+	case at.use == useTranscript:
+		return len(v) >= minTurn+2
+	}
+	text := unquote(v)
+	return utf8.RuneCountInString(text) >= minTalk && (strings.IndexFunc(text, unlikeID) >= 0 || jsonInside(text) != "")
 }
 
 // phone deals with the value of a phone field.
@@ -273,25 +292,12 @@ func (w *walker) phone(v jsontext.Value, start, end int) {
 	canonical := canonicalPhone(text)
 	switch {
 	case w.learning:
-		w.knows(canonical)
+		w.known.add(canonical)
 	case w.policy.Numbers == NumbersDrop:
 		w.edits = append(w.edits, edit{start, end, []byte("null")})
 	default:
-		w.replace(start, end, w.policy.token(canonical))
+		w.replace(start, end, w.token(canonical))
 	}
-}
-
-// knows remembers a number of the record's own, if it is long enough to be told from other digits.
-func (s *scrubber) knows(canonical string) {
-	if len(canonical) < minPhone || !allDigits(canonical) {
-		return
-	}
-	for _, k := range s.known {
-		if k == canonical {
-			return
-		}
-	}
-	s.known = append(s.known, canonical)
 }
 
 // number deals with a JSON number that is in no phone field.
@@ -303,12 +309,11 @@ func (w *walker) number(text string, start, end int, at place) {
 	if !found {
 		return
 	}
-	w.spoil(at)
 	if w.policy.Numbers == NumbersDrop {
 		w.edits = append(w.edits, edit{start, end, []byte("null")})
 		return
 	}
-	w.replace(start, end, w.policy.token(canonical))
+	w.replace(start, end, w.token(canonical))
 }
 
 // string deals with a text that is in no phone field.
@@ -320,27 +325,16 @@ func (w *walker) string(text string, start, end int, at place) {
 		}
 		return
 	}
-	clean, changed := "", false
-	if at.use == useExempt || at.use == useID {
-		clean, changed = w.knownOnly(text)
-	} else {
-		clean, changed = w.text(text, at.hint)
-	}
-	if changed {
-		w.spoil(at)
-		w.replace(start, end, clean)
-	}
-}
-
-// spoil remembers an id that no longer identifies: two calls could have the same mask.
-func (w *walker) spoil(at place) {
-	if at.use != useID || w.policy.Numbers == NumbersHash {
+	switch {
+	case at.use == useID:
+		w.id(text, start, end, at)
+		return
+	case at.use == useTime && timeForm(text), at.use == useWord && isWord(text):
 		return
 	}
-	if w.ids == nil {
-		w.ids = map[string]bool{}
+	if clean, changed := w.text(text, at.hint); changed {
+		w.replace(start, end, clean)
 	}
-	w.ids[at.path] = true
 }
 
 // text takes out of a text what the policy says, in the JSON that it may hold as well.

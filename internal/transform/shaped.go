@@ -204,7 +204,7 @@ var urlText = regexp.MustCompile(`(?i)\b(?:[a-z][a-z0-9+.-]*://|www\.)[^\s"'<>]+
 // dialScheme begins a URL whose path is a number, dialName is what stands right before one in any other.
 var (
 	dialScheme = regexp.MustCompile(`(?i)^(?:tel|sips?|callto|sms|whatsapp|facetime)://`)
-	dialName   = regexp.MustCompile(`(?i)(?:wa\.me/|[?&;/](?:[a-z_-]*(?:phone|mobile|msisdn|caller|callee|number|tel)[a-z_-]*|from|to|ani|dnis)(?:=|/))$`)
+	dialName   = regexp.MustCompile(`(?i)(?:wa\.me/|[?&;/](?:[a-z_-]*(?:phone|mobile|msisdn|caller|callee|number|tel)[a-z_-]*|from|to|ani|dnis|q|query)(?:=|/))$`)
 )
 
 // maxDialName is how far before a number its name in a URL begins at most.

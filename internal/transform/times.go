@@ -120,6 +120,19 @@ func parseISO(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// maxTimeText is how long a time is written at most.
+const maxTimeText = len("2006-01-02T15:04:05.123456789+07:00")
+
+// timeForm reports whether a text is an ISO 8601 time and nothing more: no digits but its own are in it.
+func timeForm(text string) bool {
+	text = strings.TrimSpace(text)
+	if len(text) > maxTimeText || text == "" || text[0] < '0' || text[0] > '9' {
+		return false
+	}
+	_, ok := parseISO(text)
+	return ok && timeText.FindString(text) == text
+}
+
 // finish works out the end of a call for which the provider tells none: start and duration, once the call is over. A call known to be
 // under way has not ended, whatever its running length.
 func finish(c *call.Call) {

@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,18 +17,40 @@ var transcriptNames = map[string]bool{
 	"conversation": true, "dialog": true, "dialogue": true, "transcription": true, "transcriptions": true,
 }
 
-// namesTranscript reports whether a field of this name holds what was said.
-func namesTranscript(name string) bool {
-	name = strings.ToLower(name)
-	if strings.ContainsAny(name, "_- ") {
-		name = strings.Map(func(r rune) rune {
-			if r == '_' || r == '-' || r == ' ' {
-				return -1
-			}
-			return r
-		}, name)
+// talkWords are the words in longer names under which transcripts are kept.
+var talkWords = map[string]bool{
+	"chat": true, "chats": true, "message": true, "messages": true, "turns": true, "utterance": true, "utterances": true, "history": true,
+	"conversation": true, "conversations": true, "dialog": true, "dialogs": true, "dialogue": true, "dialogues": true,
+	"transcription": true, "transcriptions": true,
+}
+
+// minTalk is how many characters a text has at least that is taken for what was said because of a word in its name. An error_message is shorter.
+const minTalk = 40
+
+// said reports whether a field holds what was said, or may.
+func (u use) said() bool { return u == useTranscript || u == useTalk }
+
+// transcriptNamed is what a field of this name is taken for: useTranscript, useTalk or 0.
+func transcriptNamed(name string) use {
+	list := words(name)
+	whole := strings.Join(list, "")
+	if transcriptNames[whole] || strings.Contains(whole, "transcript") {
+		return useTranscript
 	}
-	return transcriptNames[name] || strings.Contains(name, "transcript")
+	for _, word := range list {
+		if talkWords[word] {
+			return useTalk
+		}
+	}
+	return 0
+}
+
+// unlikeID reports whether ids and addresses have no such rune.
+func unlikeID(r rune) bool { return unicode.IsSpace(r) || r >= utf8.RuneSelf }
+
+// isWord reports whether a text is one word as providers write them in a status: there is no number in it, and nothing that was said.
+func isWord(text string) bool {
+	return len(text) < minTalk && strings.Trim(strings.ToLower(text), "abcdefghijklmnopqrstuvwxyz_-") == ""
 }
 
 // turnLabels are the fields of a turn that say nothing themselves.
@@ -38,12 +59,12 @@ var turnLabels = map[string]bool{
 	"timestamp": true, "created_at": true, "language": true,
 }
 
-// turns are the texts of dropped transcripts, by their first bytes, so that a text is searched for all of them at once.
+// turns are the texts of dropped transcripts.
 type turns struct {
-	seen     map[string]bool
-	values   map[string]bool // those that are JSON: what tools answered, without white space
-	byPrefix map[[minTurn]byte][]string
-	sorted   bool
+	seen   map[string]bool
+	values map[string]bool // those that are JSON: what tools answered, without white space
+	index  *turnIndex      // of seen; nil where it must be made anew
+	effort int             // what searching has cost so far
 }
 
 // learn remembers what is said in a transcript: the texts of its turns, or a plain text by its lines.
@@ -90,16 +111,14 @@ func (t *turns) learn(v jsontext.Value) {
 
 func (t *turns) add(text string) {
 	text = strings.TrimFunc(text, unicode.IsSpace)
-	if utf8.RuneCountInString(text) < minTurn || t.seen[text] {
+	if utf8.RuneCountInString(text) < minTurn || t.seen[text] || timeForm(text) {
 		return
 	}
 	if t.seen == nil {
-		t.seen, t.byPrefix = map[string]bool{}, map[[minTurn]byte][]string{}
+		t.seen = map[string]bool{}
 	}
 	t.seen[text] = true
-	key := [minTurn]byte([]byte(text[:minTurn]))
-	t.byPrefix[key] = append(t.byPrefix[key], text)
-	t.sorted = false
+	t.index = nil
 }
 
 // addValue remembers a turn that is JSON, which elsewhere may be no text but the value itself.
@@ -130,51 +149,4 @@ func (t *turns) holdValue(src []byte) bool {
 // are reports whether a text is a turn as a whole.
 func (t *turns) are(text string) bool {
 	return len(t.seen) > 0 && t.seen[strings.TrimFunc(text, unicode.IsSpace)]
-}
-
-// sort puts the longest turns first: one may begin with the words of another.
-func (t *turns) sort() {
-	if t.sorted {
-		return
-	}
-	for _, list := range t.byPrefix {
-		slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })
-	}
-	t.sorted = true
-}
-
-// replace takes the words of every turn out of a text.
-func (t *turns) replace(text string) (string, bool) {
-	if len(t.seen) == 0 || len(text) < minTurn {
-		return text, false
-	}
-	t.sort()
-	var out strings.Builder
-	from := 0
-	for i := 0; i+minTurn <= len(text); {
-		said := t.at(text[i:])
-		if said == 0 {
-			i++
-			continue
-		}
-		out.WriteString(text[from:i])
-		out.WriteString(droppedTurn)
-		i += said
-		from = i
-	}
-	if from == 0 {
-		return text, false
-	}
-	out.WriteString(text[from:])
-	return out.String(), true
-}
-
-// at is the length of the turn that the text begins with; 0 where it begins with none.
-func (t *turns) at(text string) int {
-	for _, said := range t.byPrefix[[minTurn]byte([]byte(text[:minTurn]))] {
-		if strings.HasPrefix(text, said) {
-			return len(said)
-		}
-	}
-	return 0
 }
