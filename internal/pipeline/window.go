@@ -207,7 +207,7 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) (restarted
 		return false, err
 	}
 	if cerr := r.commit(ctx, rd, save); cerr != nil {
-		return false, fmt.Errorf("%w; before that: %v", cerr, err) // what failed first no longer decides what happens
+		return false, fmt.Errorf("%w; before that: %s", cerr, err.Error()) // what failed first no longer decides what happens
 	}
 	if restarted {
 		return true, nil
