@@ -164,13 +164,7 @@ func between(stored []int64, all int64) (n int) {
 
 // TestSignals sends real signals to a real sync: the first finishes or rolls back the page at hand, the second exits at once.
 func TestSignals(t *testing.T) {
-	fake, _ := startFake(t, fakeapi.Burki, 500)
-	answered := make(chan struct{}, 1000)
-	url := slowly(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fake.ServeHTTP(w, r)
-		answered <- struct{}{}
-	}))
-	file := configure(t, t.TempDir(), map[fakeapi.Provider]string{fakeapi.Burki: url}, "")
+	file, answered := slowBurki(t)
 	cmd, out := start(t, "sync", "-c", file)
 	for range 4 {
 		<-answered
@@ -188,13 +182,7 @@ func TestSignals(t *testing.T) {
 // TestTheSecondSignalExitsAtOnce has two signals arrive together, by stopping the process while they are sent: it must not finish
 // anything then.
 func TestTheSecondSignalExitsAtOnce(t *testing.T) {
-	fake, _ := startFake(t, fakeapi.Burki, 500)
-	answered := make(chan struct{}, 1000)
-	url := slowly(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fake.ServeHTTP(w, r)
-		answered <- struct{}{}
-	}))
-	file := configure(t, t.TempDir(), map[fakeapi.Provider]string{fakeapi.Burki: url}, "")
+	file, answered := slowBurki(t)
 	cmd, out := start(t, "sync", "-c", file)
 	<-answered
 	for _, s := range []os.Signal{syscall.SIGSTOP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCONT} {
@@ -203,6 +191,18 @@ func TestTheSecondSignalExitsAtOnce(t *testing.T) {
 	if code := exitCode(cmd.Wait()); code != 143 {
 		t.Errorf("exit code %d, want 143\n%s", code, out)
 	}
+}
+
+// slowBurki configures a provider that takes its time, and tells each time that it has answered.
+func slowBurki(t *testing.T) (file string, answered chan struct{}) {
+	t.Helper()
+	fake, _ := startFake(t, fakeapi.Burki, 500)
+	answered = make(chan struct{}, 1000)
+	url := slowly(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fake.ServeHTTP(w, r)
+		answered <- struct{}{}
+	}))
+	return configure(t, t.TempDir(), map[fakeapi.Provider]string{fakeapi.Burki: url}, ""), answered
 }
 
 func start(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
