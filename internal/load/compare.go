@@ -29,28 +29,28 @@ type field struct {
 	name, before, after string
 }
 
-// compare reads the stored state of calls that have a new payload, and notes which fields differ.
-func (tx *Tx) compare(ctx context.Context, source string, changed []*change) error {
+// compare reads the stored state of calls that have a new payload, and notes which fields differ. It leaves the ids of the stored rows
+// staged, and returns the condition that finds them.
+func (tx *Tx) compare(ctx context.Context, source string, changed []*change) (near string, err error) {
 	if len(changed) == 0 {
-		return nil
+		return "", nil
 	}
-	near, err := tx.stageStored(ctx, changed)
-	if err != nil {
-		return err
+	if near, err = tx.stageStored(ctx, changed); err != nil {
+		return "", err
 	}
 	if err := tx.readCalls(ctx, source, near, changed); err != nil {
-		return fmt.Errorf("read calls: %w", err)
+		return "", fmt.Errorf("read calls: %w", err)
 	}
 	if err := tx.readChildren(ctx, source, near, changed); err != nil {
-		return err
+		return "", err
 	}
 	for _, c := range changed {
 		if c.before == nil {
-			return fmt.Errorf("call %s was found and then was not: the file is damaged, or another process wrote it", c.old.key)
+			return "", fmt.Errorf("call %s was found and then was not: the file is damaged, or another process wrote it", c.old.key)
 		}
 		c.fields = differences(c.before, c.obs.Call)
 	}
-	return nil
+	return near, nil
 }
 
 // stageStored stages the ids under which changed calls are stored, and returns the condition that finds their rows without reading the

@@ -12,8 +12,9 @@ import (
 	"syncd/internal/call"
 )
 
-// clear deletes the rows that changed calls are about to replace, and brings what stays of a call along where its id or start changes.
-func (tx *Tx) clear(ctx context.Context, source string, changed []*change) error {
+// clear deletes the rows that changed calls are about to replace, and brings what stays of a call along where its id or start changes. The
+// calls are staged as compare left them, and near is the condition that finds their rows.
+func (tx *Tx) clear(ctx context.Context, source, near string, changed []*change) error {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -21,10 +22,6 @@ func (tx *Tx) clear(ctx context.Context, source string, changed []*change) error
 		if err := tx.follow(ctx, source, c); err != nil {
 			return err
 		}
-	}
-	near, err := tx.stageStored(ctx, changed)
-	if err != nil {
-		return err
 	}
 	// The payload always goes; the call and its children only where they differ.
 	if err := tx.deleteStaged(ctx, source, near, "raw_calls", "AND c.part = s.part"); err != nil {
@@ -45,8 +42,11 @@ func (tx *Tx) clear(ctx context.Context, source string, changed []*change) error
 	if len(rewritten) == 0 {
 		return nil
 	}
-	if near, err = tx.stageStored(ctx, rewritten); err != nil {
-		return err
+	if len(rewritten) < len(changed) {
+		var err error
+		if near, err = tx.stageStored(ctx, rewritten); err != nil {
+			return err
+		}
 	}
 	for _, t := range []struct {
 		table string

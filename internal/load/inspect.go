@@ -2,14 +2,11 @@ package load
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/duckdb/duckdb-go/v2"
 )
 
 // Info is what can be seen of a warehouse file without changing it.
@@ -33,16 +30,13 @@ func Inspect(ctx context.Context, path string) (info Info, err error) {
 	case err != nil:
 		return Info{}, fmt.Errorf("warehouse %s: %w", path, openError(err))
 	}
-	connector, err := duckdb.NewConnector(path+"?access_mode=READ_ONLY&autoinstall_known_extensions=false&autoload_known_extensions=false", nil)
+	readOnly := settings(Options{})
+	readOnly.Set("access_mode", "READ_ONLY")
+	w, err := connect(ctx, path, readOnly)
 	if err != nil {
-		return Info{}, fmt.Errorf("warehouse %s: %w", path, openError(err))
+		return Info{}, err
 	}
-	db := sql.OpenDB(connector)
-	w := &Warehouse{path: path, db: db}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if w.conn, err = db.Conn(ctx); err != nil {
-		return Info{}, fmt.Errorf("warehouse %s: %w", path, openError(err))
-	}
 	info = Info{Exists: true}
 	if info.Version, err = w.knownVersion(ctx); err != nil {
 		return Info{}, fmt.Errorf("warehouse %s: %w", path, err)

@@ -48,10 +48,11 @@ func (tx *Tx) Upsert(ctx context.Context, source string, obs []call.Observation)
 		}
 		counts.Drift += int64(len(o.Drift))
 	}
-	if err := tx.compare(ctx, source, changed); err != nil {
+	near, err := tx.compare(ctx, source, changed)
+	if err != nil {
 		return counts, fmt.Errorf("compare calls of %s with what is stored: %w", source, err)
 	}
-	if err := tx.clear(ctx, source, changed); err != nil {
+	if err := tx.clear(ctx, source, near, changed); err != nil {
 		return counts, fmt.Errorf("replace calls of %s: %w", source, err)
 	}
 	written := append(added, changed...)

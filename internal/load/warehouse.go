@@ -36,8 +36,7 @@ type Options struct {
 
 // Warehouse is an open warehouse file. It is safe for concurrent use; writes take turns.
 type Warehouse struct {
-	path string
-	db   *sql.DB
+	db *sql.DB
 
 	reading atomic.Int64 // the last reading number taken
 
@@ -55,9 +54,6 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if name := catalogName(o.Path); strings.EqualFold(name, "sync") {
 		return nil, fmt.Errorf("open warehouse %s: a file of this name cannot hold the schema sync; choose another name, such as calls.duckdb", o.Path)
 	}
-	if strings.ContainsAny(o.Path, "?#%") {
-		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", o.Path)
-	}
 	if err := create(ctx, o); err != nil {
 		return nil, fmt.Errorf("make warehouse %s: %w", o.Path, err)
 	}
@@ -66,21 +62,32 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 
 // openFile opens a file that is there already, or lets DuckDB make it, and brings its schema up to date.
 func openFile(ctx context.Context, o Options) (*Warehouse, error) {
-	dsn := o.Path + "?" + settings(o).Encode()
-	connector, err := duckdb.NewConnector(dsn, func(e driver.ExecerContext) error {
+	w, err := connect(ctx, o.Path, settings(o))
+	if err != nil {
+		return nil, err
+	}
+	if err := w.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.Close())
+	}
+	return w, nil
+}
+
+// connect opens a file with DuckDB's own settings, and looks no further at what is in it.
+func connect(ctx context.Context, path string, settings url.Values) (*Warehouse, error) {
+	if strings.ContainsAny(path, "?#%") {
+		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", path)
+	}
+	connector, err := duckdb.NewConnector(path+"?"+settings.Encode(), func(e driver.ExecerContext) error {
 		// Times are stored as UTC and shown as UTC, whatever the machine's zone.
 		_, err := e.ExecContext(ctx, "SET TimeZone = 'UTC'", nil)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, openError(err))
+		return nil, fmt.Errorf("open warehouse %s: %w", path, openError(err))
 	}
-	w := &Warehouse{path: o.Path, db: sql.OpenDB(connector)}
+	w := &Warehouse{db: sql.OpenDB(connector)}
 	if w.conn, err = w.db.Conn(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, openError(err)), w.db.Close())
-	}
-	if err := w.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.conn.Close(), w.db.Close())
+		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", path, openError(err)), w.db.Close())
 	}
 	return w, nil
 }
@@ -155,9 +162,6 @@ func (w *Warehouse) prepare(ctx context.Context) error {
 	w.reading.Store(reading)
 	return nil
 }
-
-// Path is the warehouse file's.
-func (w *Warehouse) Path() string { return w.path }
 
 // NextReading takes the number of a reading, when its request is about to be sent: of two payloads of one call, the one with the higher
 // number is the newer, whatever any clock says and whichever arrives first.

@@ -151,12 +151,7 @@ func TestAProviderThatAnswersOnlyNonsenseIsNotAskedForYears(t *testing.T) {
 
 func TestAStopIsRecordedAsOneAndAFailureAsOne(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	s := provider(t, fakeapi.Burki, 10, func(o *fakeapi.Options, a *extract.Account, _ *transform.Options) {
-		a.Key = "wrong-key"
-		o.Intercept = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
-		}
-	})
+	s := provider(t, fakeapi.Burki, 10, func(_ *fakeapi.Options, a *extract.Account, _ *transform.Options) { a.Key = "wrong-key" })
 	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()
 	cancel()

@@ -145,8 +145,7 @@ var errDisagrees = errors.New("the provider's count and what it returned disagre
 
 // leavesOthers reports whether an error concerns its window alone.
 func leavesOthers(err error) bool {
-	var e *extract.Error
-	return errors.Is(err, errDisagrees) || errors.As(err, &e) && (e.Class == extract.Malformed || e.Class == extract.Lost)
+	return errors.Is(err, errDisagrees) || isClass(err, extract.Malformed, extract.Lost)
 }
 
 // finish writes the run's record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -54,13 +55,10 @@ func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (pages int, err
 	for {
 		page, number, err := r.fetch(ctx, rd, w.Head)
 		if err != nil {
-			restarted, err := r.pageFailed(ctx, rd, err)
-			if err != nil {
+			if err := r.pageFailed(ctx, rd, err); err != nil {
 				return rd.window.Pages, err
 			}
-			if restarted {
-				continue
-			}
+			continue
 		}
 		r.take(rd, page, number)
 		switch {
@@ -83,6 +81,10 @@ func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (pages int, err
 
 // resume takes up what earlier processes did of a window.
 func (r *run) resume(ctx context.Context, rd *reading) error {
+	if rd.window.ID == 0 {
+		rd.seen = make(map[uint64]struct{}) // nobody has read of it yet
+		return nil
+	}
 	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
 		rd.seen, err = checkpoint.SeenTx(ctx, tx, rd.window)
 		return err
@@ -188,31 +190,35 @@ func (b *batch) full(now time.Time) bool {
 	return b.records >= batchRecords || b.bytes >= batchBytes || now.Sub(b.since) >= batchTime
 }
 
-// pageFailed commits what was read before the page that failed, and decides what the error means. It reports whether the window was put
-// back to its start and can be read on; else it returns the error.
-func (r *run) pageFailed(ctx context.Context, rd *reading, err error) (restarted bool, _ error) {
-	var e *extract.Error
-	ours := errors.As(err, &e)
-	restarted = ours && e.Class == extract.Lost && !rd.lost
+// pageFailed commits what was read before the page that failed, and decides what the error means. It returns nil where the window was put
+// back to its start and is to be read on.
+func (r *run) pageFailed(ctx context.Context, rd *reading, err error) error {
+	restart := isClass(err, extract.Lost) && !rd.lost
 	save := r.saveWindow
 	switch {
-	case restarted:
+	case restart:
 		// The provider has forgotten the position: what was stored stays, the reading starts over, once.
 		rd.lost, rd.visited, rd.stale = true, make(map[string]bool), 0
 		save = r.restartWindow
-	case ours && (e.Class == extract.Malformed || e.Class == extract.Lost):
+	case isClass(err, extract.Malformed, extract.Lost):
 		rd.window.Failures++
 		rd.window.Error = err.Error()
 	case rd.batch.pages == 0:
-		return false, err
+		return err
 	}
 	if cerr := r.commit(ctx, rd, save); cerr != nil {
-		return false, fmt.Errorf("%w; before that: %s", cerr, err.Error()) // what failed first no longer decides what happens
+		return fmt.Errorf("%w; before that: %s", cerr, err.Error()) // what failed first no longer decides what happens
 	}
-	if restarted {
-		return true, nil
+	if restart {
+		return nil
 	}
-	return false, err
+	return err
+}
+
+// isClass reports whether an error is the extractor's and of one of the classes.
+func isClass(err error, classes ...extract.Class) bool {
+	var e *extract.Error
+	return errors.As(err, &e) && slices.Contains(classes, e.Class)
 }
 
 // conclude closes a window that was read to its end, if the provider's count agrees with what it returned. It reports whether the window

@@ -42,15 +42,11 @@ func (r *Reader) WriteFile(ctx context.Context, sql string, f Format) (n int64, 
 func (r *Reader) copyParquet(ctx context.Context, sql string) (int64, error) {
 	ctx, cancel := r.limit(ctx)
 	defer cancel()
-	s, err := r.db.connect()
+	s, q, err := r.accept(ctx, sql)
 	if err != nil {
 		return 0, err
 	}
 	defer s.close()
-	q, err := s.accept(ctx, sql)
-	if err != nil {
-		return 0, r.explain(ctx, err)
-	}
 	text := q.renaming(r.opts.MaxRows)
 	if err := s.verify(ctx, q, text); err != nil {
 		return 0, r.explain(ctx, err)

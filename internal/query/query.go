@@ -93,17 +93,27 @@ func (r *Reader) Run(ctx context.Context, sql string, f Format, w io.Writer) (in
 	}
 	ctx, cancel := r.limit(ctx)
 	defer cancel()
-	s, err := r.db.connect()
+	s, q, err := r.accept(ctx, sql)
 	if err != nil {
 		return 0, err
 	}
 	defer s.close()
-	q, err := s.accept(ctx, sql)
-	if err != nil {
-		return 0, r.explain(ctx, err)
-	}
 	n, err := r.write(ctx, s, q, f, w)
 	return n, r.explain(ctx, err)
+}
+
+// accept opens a session and has it judge the statement. The session is the caller's to close.
+func (r *Reader) accept(ctx context.Context, sql string) (*session, *statement, error) {
+	s, err := r.db.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	q, err := s.accept(ctx, sql)
+	if err != nil {
+		s.close()
+		return nil, nil, r.explain(ctx, err)
+	}
+	return s, q, nil
 }
 
 // write streams the rows of an accepted statement.
