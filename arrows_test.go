@@ -16,7 +16,10 @@ var arrows = map[string][]string{
 	"internal/extract":             {"internal/extract/httpapi"},
 	"internal/transform":           {"internal/extract", "internal/call"},
 	"internal/load":                {"internal/call"},
-	"internal/pipeline":            {"internal/extract", "internal/transform", "internal/load", "internal/checkpoint", "internal/call"},
+	"internal/pipeline":            {"internal/extract", "internal/transform", "internal/load", "internal/checkpoint", "internal/call", "internal/panics"},
+	"internal/schedule":            {"internal/panics"},
+	"internal/control":             {"internal/panics"},
+	"internal/server":              {"internal/panics"},
 	"internal/fakeapi/openapitest": {"internal/fakeapi"},
 }
 
@@ -24,7 +27,7 @@ var arrows = map[string][]string{
 var duckdbImporters = []string{"internal/load", "internal/query"}
 
 // commandOnly are packages that only the command may import, beside tests.
-var commandOnly = []string{"internal/config", "internal/fakeapi", "internal/query"}
+var commandOnly = []string{"internal/config", "internal/control", "internal/fakeapi", "internal/query", "internal/schedule", "internal/server"}
 
 const module = "syncd"
 

@@ -19,7 +19,6 @@ import (
 	"syncd/internal/config"
 	"syncd/internal/fakeapi"
 	"syncd/internal/load"
-	"syncd/internal/pipeline"
 	"syncd/internal/query"
 )
 
@@ -85,7 +84,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	results, err := d.syncSources(ctx, w, all, pipeline.Options{Kind: "sync"}, c.Log)
+	results, err := d.syncSources(ctx, w, c, all, job{Command: "sync"})
 	if err != nil {
 		return err
 	}
@@ -177,7 +176,7 @@ func (d *demo) configure(now time.Time) (*config.Config, error) {
 		if err := os.WriteFile(filepath.Join(d.dir, string(f.provider)+".key"), []byte(f.key+"\n"), 0o600); err != nil {
 			return nil, fmt.Errorf("write the demo's key: %w", err)
 		}
-		fmt.Fprintf(&y, "  - name: %s\n    provider: %s\n    base_url: %s\n    api_key_file: %s.key\n    start: %s\n    rate_limit: 1000/s\n",
+		fmt.Fprintf(&y, "  - name: %s\n    provider: %s\n    base_url: %s\n    api_key_file: %s.key\n    start: %s\n    rate_limit: 10000/s\n",
 			f.source, f.provider, f.at.BaseURL, f.provider, now.AddDate(-1, 0, -1).Format(time.DateOnly))
 	}
 	path := filepath.Join(d.dir, "syncd.yaml")

@@ -5,12 +5,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"strings"
 
 	"syncd/internal/config"
 	"syncd/internal/extract"
 	"syncd/internal/load"
 	"syncd/internal/pipeline"
+	"syncd/internal/schedule"
 	"syncd/internal/transform"
 )
 
@@ -35,13 +35,19 @@ func sources(c *config.Config, chosen []config.Source) ([]pipeline.Source, error
 		return nil, err
 	}
 	all := make([]pipeline.Source, 0, len(chosen))
+	limits := extract.NewLimits()
 	for _, s := range chosen {
-		from, err := extract.New(extract.Account{
-			Source: s.Name, Provider: s.Provider, BaseURL: s.BaseURL, Key: secrets.APIKeys[s.Name].Reveal(),
-			PageSize: s.PageSize, RateLimit: extract.Rate(s.RateLimit), Timeout: s.Timeout, UserAgent: "syncd/" + version(),
-		})
+		account := extract.Account{
+			Source: s.Name, Provider: s.Provider, BaseURL: s.BaseURL, Key: secrets.APIKeys[s.Name].Reveal(), PageSize: s.PageSize,
+			RateLimit: extract.Rate(s.RateLimit), Limits: limits, Timeout: s.Timeout, UserAgent: "syncd/" + version(),
+		}
+		from, err := extract.New(account)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", s.Name, err)
+		}
+		times, err := schedule.Parse(s.Schedule)
+		if err != nil {
+			return nil, fmt.Errorf("source %s: schedule: %w", s.Name, err)
 		}
 		options := transform.Options{Source: s.Name, Provider: s.Provider, Privacy: privacy(c.Privacy, secrets.HashKey)}
 		if s.CreditValue != nil {
@@ -51,13 +57,10 @@ func sources(c *config.Config, chosen []config.Source) ([]pipeline.Source, error
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", s.Name, err)
 		}
-		ages := make([]string, len(s.Reread))
-		for i, age := range s.Reread {
-			ages[i] = age.String()
-		}
 		all = append(all, pipeline.Source{
-			Name: s.Name, Provider: s.Provider, Start: s.Start, Reread: strings.Join(ages, ","), Schedule: s.Schedule,
-			Rules: rules(c.Privacy, secrets.HashKey, options.Credit), Extract: from, Transform: to,
+			Name: s.Name, Provider: s.Provider, Start: s.Start, Ages: s.Reread, Schedule: s.Schedule, Interval: times.Interval(),
+			Rules: rules(c.Privacy, secrets.HashKey, options.Credit), Fingerprint: account.Fingerprint(),
+			PageSize: s.PageSize, Details: s.Details, Wordless: c.Privacy.Transcripts == config.Drop, Extract: from, Transform: to,
 		})
 	}
 	return all, nil

@@ -5,90 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"syncd/internal/config"
-	"syncd/internal/load"
-	"syncd/internal/pipeline"
 )
 
 func newSync(a *app) *cobra.Command {
-	var fresh bool
+	var fresh, account bool
 	cmd := &cobra.Command{
 		Use:   "sync [SOURCE…]",
 		Short: "do all due work of every source (or those), history included, once",
 		Example: `  syncd sync                 everything that is due, then exit
   syncd sync millis-us       one source
-  syncd sync --fresh         the newest calls alone, no history`,
+  syncd sync --fresh         the newest calls alone: no history, no details`,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			c, all, err := a.configured(names)
-			if err != nil {
-				return err
+			if account && len(names) == 0 {
+				return usageError{errors.New("--accept-account: say of which source; see 'syncd sync --help'")}
 			}
-			kind := "sync"
-			if fresh {
-				kind = "fresh"
-			}
-			w, err := load.Open(cmd.Context(), warehouseOptions(c.Warehouse))
-			if err != nil {
-				return err
-			}
-			// Even where the file could not be closed well, what became of each source is told.
-			results, err := a.syncSources(cmd.Context(), w, all, pipeline.Options{Kind: kind, HeadOnly: fresh}, c.Log)
-			return errors.Join(err, printResults(a.term.out, results), outcome(a.term.err, results))
+			return a.sync(cmd.Context(), job{Command: "sync", Sources: names, Fresh: fresh, AcceptAccount: account})
 		},
 	}
-	cmd.Flags().BoolVar(&fresh, "fresh", false, "the newest calls alone: no history, nothing unfinished")
+	cmd.Flags().BoolVar(&fresh, "fresh", false, "the newest calls alone: no history, no details")
+	cmd.Flags().BoolVar(&account, "accept-account", false, "the key opens the right account, though it knows none of the stored calls")
 	return cmd
 }
 
-// result is what became of one source.
-type result struct {
-	source string
-	run    load.Run
-	err    error
-	took   time.Duration
-}
-
-// syncSources reads sources side by side into the warehouse and closes it, its log written into the file. The error is the warehouse's own;
-// what became of a source is in its result.
-func (a *app) syncSources(ctx context.Context, w *load.Warehouse, all []pipeline.Source, o pipeline.Options, c config.Log) ([]result, error) {
-	log, err := a.newLog(c, a.term.err)
+// sync has a job done and prints what became of it. Even where the file could not be closed well, what became of each source is told.
+func (a *app) sync(ctx context.Context, j job) error {
+	c, err := a.configuration()
 	if err != nil {
-		return nil, errors.Join(err, w.Close())
+		return err
 	}
-	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now, Log: log}
-	var bars *progress
-	if !a.noProgress {
-		names := make([]string, len(all))
-		for i, s := range all {
-			names[i] = s.Name
-		}
-		bars = newProgress(a.term.err, names)
-		p.Watcher = bars
-	}
-	results := make([]result, len(all))
-	var running sync.WaitGroup
-	for i, s := range all {
-		running.Go(func() {
-			began := time.Now()
-			run, err := p.Sync(ctx, s, o)
-			results[i] = result{s.Name, run, err, time.Since(began)}
-			if bars != nil {
-				bars.Finished(s.Name, err == nil)
-			}
-		})
-	}
-	running.Wait()
-	if bars != nil {
-		bars.Close()
-	}
-	// Whatever was committed is brought into the file, also when this was told to stop: the next to open it finds no log to replay.
-	return results, errors.Join(w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+	results, err := a.do(ctx, c, j)
+	return errors.Join(err, printResults(a.term.out, results), outcome(a.term.err, results))
 }
 
 // printResults prints one line a source.
@@ -124,7 +74,7 @@ func outcome(to io.Writer, results []result) error {
 	case failed == 0:
 		return nil
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(to, "syncd: stopped; what was read is stored, and the next sync goes on from there")
+		fmt.Fprintln(to, "syncd: stopped; what was read is stored, and the same command goes on from there")
 		return shownError{err}
 	case failed < len(results):
 		return partlyError{shownError{err}}

@@ -118,57 +118,70 @@ func subtract(whole Span, others []Span) []Span {
 	return left
 }
 
-// Compact returns the fewest facts found that prove, for every age class, exactly what the given ones prove: a fact that the others
-// prove already is dropped, and neighbours merge where that loses nothing. Facts that stay as they are keep their ID; merged ones have
-// none. It never claims more: see the package's own words.
+// Compact returns the fewest facts that prove, for every age class, exactly what the given ones prove: each stretch is kept in the highest
+// class that any fact proves it for, and neighbours of one class are one fact. Facts that stay as they are keep their ID; others have none.
+// It never claims more: see the package's own words.
 func Compact(facts []Fact, ages []time.Duration) []Fact {
 	bounds := classes(ages)
-	facts = slices.Clone(facts)
-	slices.SortFunc(facts, func(a, b Fact) int {
-		if c := a.Since.Compare(b.Since); c != 0 {
-			return c
-		}
-		return a.Until.Compare(b.Until)
-	})
-	facts = slices.DeleteFunc(facts, func(f Fact) bool { return f.Proves(Settle).Empty() })
-	for i := 0; i < len(facts); {
-		rest := slices.Delete(slices.Clone(facts), i, i+1)
-		if provesAll(rest, facts[i], bounds) {
-			facts = rest
+	var kept []Fact
+	last := -1 // the class of the fact kept last
+	for _, piece := range pieces(facts, bounds) {
+		class, f, ok := best(facts, piece, bounds)
+		if !ok {
 			continue
 		}
-		i++
-	}
-	for i := 0; i+1 < len(facts); {
-		a, b := facts[i], facts[i+1]
-		merged := Fact{
-			Span:   Span{a.Since, maxTime(a.Until, b.Until)},
-			ReadAt: minTime(a.ReadAt, b.ReadAt),
-			Age:    min(a.Age, b.Age),
-		}
-		if b.Since.After(a.Until) || !keeps(merged, a, bounds) || !keeps(merged, b, bounds) {
-			i++
+		if n := len(kept); n > 0 && class == last && kept[n-1].Until.Equal(f.Since) {
+			kept[n-1].Until = f.Until
+			kept[n-1].ReadAt = minTime(kept[n-1].ReadAt, f.ReadAt)
+			kept[n-1].Age = min(kept[n-1].Age, f.Age)
 			continue
 		}
-		facts = slices.Replace(facts, i, i+2, merged)
-		i = max(0, i-1)
+		kept, last = append(kept, f), class
 	}
-	return facts
-}
-
-// provesAll reports whether the others prove all that a fact proves, for every class.
-func provesAll(others []Fact, f Fact, bounds []time.Duration) bool {
-	for _, age := range bounds {
-		if s := f.Proves(age); !s.Empty() && len(Missing(others, age, s)) > 0 {
-			return false
+	for i, k := range kept {
+		if at := slices.IndexFunc(facts, func(f Fact) bool { return f.Equal(k.Span) && f.ReadAt.Equal(k.ReadAt) && f.Age == k.Age }); at >= 0 {
+			kept[i].ID = facts[at].ID
 		}
 	}
-	return true
+	return kept
 }
 
-// keeps reports whether a merged fact proves all that one of its parts proved, for every class.
-func keeps(merged, part Fact, bounds []time.Duration) bool {
-	return provesAll([]Fact{merged}, part, bounds)
+// pieces cuts time wherever what some fact proves for some class begins or ends, oldest first.
+func pieces(facts []Fact, bounds []time.Duration) []Span {
+	var edges []time.Time
+	for _, f := range facts {
+		for _, age := range bounds {
+			if s := f.Proves(age); !s.Empty() {
+				edges = append(edges, s.Since, s.Until)
+			}
+		}
+	}
+	slices.SortFunc(edges, time.Time.Compare)
+	edges = slices.CompactFunc(edges, time.Time.Equal)
+	all := make([]Span, 0, len(edges))
+	for i := 1; i < len(edges); i++ {
+		all = append(all, Span{edges[i-1], edges[i]})
+	}
+	return all
+}
+
+// best is the piece as the fact that read it at the greatest age proves it, with the class of that age; false where none proves it.
+func best(facts []Fact, piece Span, bounds []time.Duration) (class int, b Fact, ok bool) {
+	for _, f := range facts {
+		if f.Since.After(piece.Since) || f.Until.Before(piece.Until) {
+			continue
+		}
+		age := max(f.Age, f.ReadAt.Sub(piece.Until))
+		if age < Settle || ok && (age < b.Age || age == b.Age && !f.ReadAt.After(b.ReadAt)) {
+			continue
+		}
+		b, ok = Fact{Span: piece, ReadAt: f.ReadAt, Age: age}, true
+	}
+	class, exact := slices.BinarySearch(bounds, b.Age)
+	if !exact {
+		class-- // the largest bound that the age reaches
+	}
+	return class, b, ok
 }
 
 func maxTime(a, b time.Time) time.Time {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type Window struct {
 	Total    *int64    // what the provider said last of how many match; nil where it does not tell
 	Attempt  int       // how many of its readings, in any process, ended with a count that disagreed
 	Failures int       // in a row
+	RetryAt  time.Time // when it may be tried again, after a failure; zero: at once
 	Error    string    // why it is still open; "" while nothing is wrong
 }
 
@@ -38,7 +40,7 @@ type Book struct {
 // LoadTx reads the book of a source.
 func LoadTx(ctx context.Context, tx Tx, source string) (Book, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT window_id, state, since, until, read_at, age_ms, coalesce(position, ''), coalesce(pages, 0),
-		total, attempt, failures, coalesce(error, '') FROM sync.windows WHERE source = ? ORDER BY since, until, window_id`, source)
+		total, attempt, failures, retry_at, coalesce(error, '') FROM sync.windows WHERE source = ? ORDER BY since, until, window_id`, source)
 	if err != nil {
 		return Book{}, fmt.Errorf("read the ledger of %s: %w", source, err)
 	}
@@ -49,11 +51,12 @@ func LoadTx(ctx context.Context, tx Tx, source string) (Book, error) {
 			w      Window
 			state  string
 			readAt sql.NullTime
+			retry  sql.NullTime
 			ageMS  sql.NullInt64
 			total  sql.NullInt64
 		)
 		if err := rows.Scan(&w.ID, &state, &w.Since, &w.Until, &readAt, &ageMS, &w.Position, &w.Pages, &total,
-			&w.Attempt, &w.Failures, &w.Error); err != nil {
+			&w.Attempt, &w.Failures, &retry, &w.Error); err != nil {
 			return Book{}, fmt.Errorf("read the ledger of %s: %w", source, err)
 		}
 		w.Since, w.Until, w.ReadAt = w.Since.UTC(), w.Until.UTC(), readAt.Time.UTC()
@@ -63,6 +66,9 @@ func LoadTx(ctx context.Context, tx Tx, source string) (Book, error) {
 		}
 		if !readAt.Valid {
 			w.ReadAt = time.Time{}
+		}
+		if retry.Valid {
+			w.RetryAt = retry.Time.UTC()
 		}
 		if total.Valid {
 			w.Total = &total.Int64
@@ -89,13 +95,9 @@ func SaveTx(ctx context.Context, tx Tx, source string, w Window, seen []uint64) 
 	} else if _, err = tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
 		return w, fmt.Errorf("save window %s of %s: %w", w.Span, source, err)
 	}
-	var readAt any
-	if !w.ReadAt.IsZero() {
-		readAt = w.ReadAt
-	}
 	if _, err = tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, position, pages, total,
-		attempt, failures, error) VALUES (?, ?, 'open', ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, nullif(?, ''))`,
-		source, w.ID, w.Since, w.Until, readAt, w.Position, w.Pages, w.Total, w.Attempt, w.Failures, w.Error); err != nil {
+		attempt, failures, retry_at, error) VALUES (?, ?, 'open', ?, ?, ?, nullif(?, ''), ?, ?, ?, ?, ?, nullif(?, ''))`,
+		source, w.ID, w.Since, w.Until, nullTime(w.ReadAt), w.Position, w.Pages, w.Total, w.Attempt, w.Failures, nullTime(w.RetryAt), w.Error); err != nil {
 		return w, fmt.Errorf("save window %s of %s: %w", w.Span, source, err)
 	}
 	if len(seen) == 0 {
@@ -138,24 +140,6 @@ func SeenTx(ctx context.Context, tx Tx, w Window) (map[uint64]struct{}, error) {
 	return seen, nil
 }
 
-// DropTx forgets open windows that nobody wants any more, and returns the book without them. Whatever they brought stays.
-func DropTx(ctx context.Context, tx Tx, source string, b Book, start time.Time) (Book, error) {
-	kept := Book{Facts: b.Facts}
-	for _, w := range b.Open {
-		if w.Until.After(start) {
-			kept.Open = append(kept.Open, w)
-			continue
-		}
-		if err := forgetSeenTx(ctx, tx, w); err != nil {
-			return b, err
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
-			return b, fmt.Errorf("drop window %s of %s: %w", w.Span, source, err)
-		}
-	}
-	return kept, nil
-}
-
 // RestartTx puts an open window back to its start: the position and what the reading has returned so far are forgotten. The rows it
 // brought stay; a new reading proves the window anew.
 func RestartTx(ctx context.Context, tx Tx, source string, w Window) (Window, error) {
@@ -166,25 +150,67 @@ func RestartTx(ctx context.Context, tx Tx, source string, w Window) (Window, err
 	return SaveTx(ctx, tx, source, w, nil)
 }
 
-// CloseTx turns a window that was read to its end into facts, compacts the ledger of its source, and returns the book as it will be
-// once the caller has committed. It writes only the rows that change.
-//
-// If the process dies before the commit, the window is still open at its last saved position and its last pages are read again.
-func CloseTx(ctx context.Context, tx Tx, source string, b Book, w Window, ages []time.Duration) (Book, error) {
-	if w.ID != 0 {
-		if err := forgetSeenTx(ctx, tx, w); err != nil {
-			return b, err
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
-			return b, fmt.Errorf("close window %s of %s: %w", w.Span, source, err)
-		}
+// HalveTx puts two windows in the place of one that cannot be read, to find out which half of it is at fault, and returns the book with them.
+// What the window brought stays; both halves are read from their starts.
+func HalveTx(ctx context.Context, tx Tx, source string, b Book, w Window) (Book, bool, error) {
+	older, newer, ok := Halves(w.Span)
+	if !ok {
+		return b, false, nil
 	}
-	next := Book{Facts: Compact(append(append([]Fact(nil), b.Facts...), Read(w.Span, w.ReadAt, ages)...), ages)}
+	if err := dropTx(ctx, tx, w); err != nil {
+		return b, false, fmt.Errorf("halve window %s of %s: %w", w.Span, source, err)
+	}
+	next := b.without(w)
+	for _, half := range []Span{older, newer} {
+		h, err := SaveTx(ctx, tx, source, Window{Span: half, Failures: w.Failures - 1, Error: w.Error}, nil)
+		if err != nil {
+			return b, false, err
+		}
+		next.Open = append(next.Open, h)
+	}
+	return next, true, nil
+}
+
+// dropTx deletes the row of an open window and what was kept for it.
+func dropTx(ctx context.Context, tx Tx, w Window) error {
+	if w.ID == 0 {
+		return nil
+	}
+	if err := forgetSeenTx(ctx, tx, w); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID)
+	return err
+}
+
+// without is the book without an open window.
+func (b Book) without(w Window) Book {
+	next := Book{Facts: b.Facts}
 	for _, o := range b.Open {
 		if o.ID != w.ID {
 			next.Open = append(next.Open, o)
 		}
 	}
+	return next
+}
+
+// With is the book with an open window as it is now.
+func (b Book) With(w Window) Book {
+	next := b.without(w)
+	next.Open = append(next.Open, w)
+	return next
+}
+
+// CloseTx turns a window that was read to its end into facts, compacts the ledger of its source, and returns the book as it will be
+// once the caller has committed. It writes only the rows that change.
+//
+// If the process dies before the commit, the window is still open at its last saved position and its last pages are read again.
+func CloseTx(ctx context.Context, tx Tx, source string, b Book, w Window, ages []time.Duration) (Book, error) {
+	if err := dropTx(ctx, tx, w); err != nil {
+		return b, fmt.Errorf("close window %s of %s: %w", w.Span, source, err)
+	}
+	next := b.without(w)
+	next.Facts = Compact(append(slices.Clone(b.Facts), Read(w.Span, w.ReadAt, ages)...), ages)
 	kept := make(map[int64]bool)
 	for i, f := range next.Facts {
 		if f.ID != 0 {
@@ -244,6 +270,13 @@ func nextID(ctx context.Context, tx Tx) (int64, error) {
 		}
 	}
 	return id, rows.Err()
+}
+
+func nullTime(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
 }
 
 // String writes the span for people.

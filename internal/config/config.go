@@ -53,7 +53,7 @@ type Source struct {
 	APIKey      SecretRef
 	Schedule    string    // a valid cron expression or descriptor
 	Start       time.Time // nothing older is wanted; UTC
-	PageSize    int       // 0: the provider's maximum
+	PageSize    int       // of a list; the provider's maximum where the file says none
 	RateLimit   Rate
 	Reread      []time.Duration // ages at which a call is read again, ascending; empty: never
 	Details     bool            // fetch what the list leaves out

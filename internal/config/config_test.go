@@ -44,6 +44,7 @@ func source(name, provider, key string, perMinute int) config.Source {
 	return config.Source{
 		Name: name, Provider: provider, APIKey: config.SecretRef{Env: key},
 		Schedule: "@every 5m", Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC),
+		PageSize:  map[string]int{"millis": 100, "burki": 1000, "voicy": 1000}[provider],
 		RateLimit: config.Rate{Requests: perMinute, Per: time.Minute},
 		Reread:    []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour},
 		Details:   true, Timeout: 30 * time.Second,

@@ -5,12 +5,7 @@ package config
 var notBuilt = map[string]string{
 	"warehouse.publish":       "calls.read.duckdb",
 	"warehouse.publish_every": "1m",
-	"warehouse.keep_raw":      "forever",
 	"warehouse.timezone":      "UTC", // of the views
-	"sources[].schedule":      `"@every 5m"`,
-	"sources[].reread":        "[5m, 1h, 24h, 168h]",
-	"sources[].details":       "true",
-	"server.http":             "127.0.0.1:8080",
 	"server.token_env":        "",
 	"server.tls":              "",
 }

@@ -155,7 +155,7 @@ func (s *Source) read(v value) object {
 		key("api_key_env", &s.APIKey.Env, variable),
 		key("api_key_file", &s.APIKey.File, file),
 		key("schedule", &s.Schedule, parsed(parseSchedule)),
-		must("start", "the date before which no call is wanted, such as 2025-01-01", &s.Start, parsed(parseDate)),
+		must("start", "the date before which no call is wanted, such as 2025-01-01", &s.Start, parsed(ParseDate)),
 		key("page_size", &s.PageSize, pageSize),
 		key("rate_limit", &s.RateLimit, parsed(parseRate)),
 		key("reread", &s.Reread, ages),
@@ -199,6 +199,9 @@ func (s *Source) providerRules(o object) {
 	}
 	if s.RateLimit == (Rate{}) {
 		s.RateLimit = l.rate
+	}
+	if s.PageSize == 0 {
+		s.PageSize = l.maxPage
 	}
 	if s.PageSize > l.maxPage {
 		o.keys["page_size"].fail("found %d; want a whole number from 1 to %d, %s's maximum", s.PageSize, l.maxPage, s.Provider)

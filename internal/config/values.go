@@ -168,8 +168,8 @@ func short(d time.Duration) string {
 	return s
 }
 
-// parseDate reads a day, as its midnight in UTC, or an instant with its offset.
-func parseDate(s string) (time.Time, error) {
+// ParseDate reads a day, as its midnight in UTC, or an instant with its offset.
+func ParseDate(s string) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
 		t, err = time.Parse(time.RFC3339, s)

@@ -28,7 +28,10 @@ const (
 	burkiMaxPage = 1000
 )
 
-type burki struct{ list }
+type burki struct {
+	list
+	details
+}
 
 // burkiPosition is where a reading stands.
 type burkiPosition struct {
@@ -39,8 +42,8 @@ type burkiPosition struct {
 	Digest string    `json:"digest"` // of the page before
 }
 
-func openBurki(a Account) (Source, error) {
-	client, err := newClient(a, dialect{baseURL: "https://api.burki.dev", authScheme: "Bearer", maxPage: burkiMaxPage})
+func openBurki(a Account, d dialect) (Source, error) {
+	account, err := connect(a, d)
 	if err != nil {
 		return nil, err
 	}
@@ -48,22 +51,36 @@ func openBurki(a Account) (Source, error) {
 	if size == 0 {
 		size = burkiMaxPage
 	}
+	calls := shape{rows: "items", bare: true, ids: []string{"id"}, start: "started_at", instant: isoTime}
 	return &burki{list{
-		source: a.Source, client: client, method: http.MethodGet, path: "/api/v1/calls/", unit: time.Second,
+		account: account, method: http.MethodGet, path: "/api/v1/calls/", unit: time.Second, shape: calls, count: "total",
 		pageSize: max(size, 2), // a page of one row is all overlap, and would never get on
-		shape:    shape{rows: "items", bare: true, ids: []string{"id"}, start: "started_at", instant: isoTime},
-	}}, nil
+	}, details{account, []part{
+		{name: Single, path: "/api/v1/calls/{id}", read: calls.single},
+		{name: Transcripts, path: "/api/v1/calls/{id}/transcripts", leftOut: true, read: burkiTranscripts},
+		{name: Costs, path: "/api/calls/{id}/costs", leftOut: true, read: burkiCosts}, // this one is not below /v1
+	}}}, nil
 }
 
 // Probe implements Source.
 func (b *burki) Probe(ctx context.Context) error {
 	r := b.probe()
-	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}, Once: true})
+	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}})
 	if err != nil {
 		return err
 	}
-	_, err = r.total(a, "total")
+	_, err = r.total(a)
 	return err
+}
+
+// Total implements Source. An older server, whose list is a bare array, tells none.
+func (b *burki) Total(ctx context.Context) (total int64, ok bool, err error) {
+	r := b.look()
+	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}})
+	if err != nil {
+		return 0, false, err
+	}
+	return r.all(a)
 }
 
 // Fetch implements Source.
@@ -137,7 +154,7 @@ func (r *reading) askBurki(ctx context.Context, skip int64) (answer, error) {
 
 // burkiPage makes the Page of an answer that begins at row skip of the list and joins the page before.
 func (r *reading) burkiPage(a answer, skip int64, before burkiPosition, shifts int) (Page, error) {
-	total, err := r.total(a, "total")
+	total, err := r.total(a)
 	if err != nil {
 		return Page{}, err
 	}

@@ -19,18 +19,20 @@ const (
 	Malformed
 	// Lost: the provider refuses or has forgotten the position. The window starts over.
 	Lost
+	// Missing: the provider says, in its own words, that there is no such call, or no such part of it.
+	Missing
 )
 
 // String names the class in the words of run records.
 func (c Class) String() string {
-	return [...]string{"transient", "permanent", "malformed", "lost"}[c]
+	return [...]string{"transient", "permanent", "malformed", "lost", "missing"}[c]
 }
 
-// Error is a page that could not be had: of which source, where it stood, what came back, and what to do.
+// Error is an answer that could not be had: of which source, where it stood, what came back, and what to do.
 type Error struct {
 	Source   string
-	Op       string // the request: "GET /call-logs"
-	Window   Window // zero for a probe
+	Op       string // the request: "GET /call-logs"; "GET /call-get/{call_id}", as the id may be a phone number
+	Window   Window // zero where none was asked for
 	Position Position
 	Class    Class
 	Status   int       // HTTP status; 0 where no answer came

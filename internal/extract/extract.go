@@ -1,11 +1,12 @@
 // Package extract asks providers for calls, a page at a time.
 //
-// It owns how to ask: paths, filters, page sizes, positions, and the proof that nothing was skipped between two pages. It refuses
-// meaning: a record is the provider's bytes, and of those it reads no more than the id and the start, which paging needs. What a
-// status or a cost says is the transform's business; what is asked for, and when, is the caller's.
+// It owns how to ask: paths, filters, page sizes, positions, the proof that nothing was skipped between two pages, and the proof that a single
+// call is the one that was asked for, or is indeed not there. It refuses meaning: a record is the provider's bytes, and of those it reads no
+// more than the id and the start, which these proofs need. What a status or a cost says is the transform's business; what is asked
+// for, and when, is the caller's.
 //
-// A source is one method, Fetch. It keeps nothing between two calls of it: all that it must remember is in the Position, so that a
-// process that dies and one that never stopped go on alike.
+// A source keeps nothing between two calls of Fetch: all that it must remember is in the Position, so that a process that dies and
+// one that never stopped go on alike. It may be asked by many goroutines at once: what they send is under one rate limit.
 package extract
 
 import (
@@ -35,7 +36,7 @@ type Record struct {
 	Payload   []byte    // the JSON value, byte for byte
 	ID        string    // the id that paging counts by; "" where the record has none
 	StartedAt time.Time // zero where the record has none that can be read
-	FetchedAt time.Time // when the page arrived, our clock, UTC
+	FetchedAt time.Time // when the answer arrived, our clock, UTC
 }
 
 // Page is one answer of a list.
@@ -54,39 +55,35 @@ type Traffic struct {
 	Retries  int64
 }
 
-// Source is one account of one provider.
+// The parts of a call that are answers of their own, beside the element of the list.
+const (
+	Single      = "detail"      // the single call, which every provider has
+	Transcripts = "transcripts" // Burki's transcript of a call
+	Costs       = "costs"       // Burki's itemised costs of a call
+)
+
+// Source is one account of one provider. It is safe for concurrent use. Its errors are *Error, or the context's own.
 type Source interface {
-	// Fetch returns the page of the window at the position. Its errors are *Error, or the context's own.
+	// Fetch returns the page of the window at the position.
 	Fetch(ctx context.Context, w Window, p Position) (Page, error)
+	// Parts names what the list leaves out of a call, each an answer of its own; none where the list tells all.
+	Parts() []string
+	// Detail returns one answer about one call: Single, or one of Parts. The record's ID is the id that was asked for. An error of class
+	// Missing says that the provider has no such call; of a part other than Single, it may also mean that the call has no such part.
+	Detail(ctx context.Context, part, id string) (Record, error)
+	// Total tells how many calls the account has in all, test calls included, whatever their start; ok is false where the provider tells none.
+	Total(ctx context.Context) (total int64, ok bool, err error)
 	// Probe sends the smallest request there is, once, to see whether the account can be reached with its key.
 	Probe(ctx context.Context) error
 	// Traffic tells what was sent so far. It may be called from any goroutine.
 	Traffic() Traffic
 }
 
-// Account is what a source needs to know of one account.
-type Account struct {
-	Source    string        // the user's name for it
-	Provider  string        // millis, burki or voicy
-	BaseURL   string        // "": the provider's default
-	Key       string        // the secret; it goes into one header and nowhere else
-	PageSize  int           // 0: the provider's maximum
-	RateLimit Rate          // zero: none
-	Timeout   time.Duration // for one request, its body included; 0: 30 s
-	UserAgent string        // "": syncd
-}
-
-// Rate allows Requests in any span of time Per. The zero Rate is no limit.
-type Rate struct {
-	Requests int
-	Per      time.Duration
-}
-
 // New makes the source of an account. An unknown provider is an error.
 func New(a Account) (Source, error) {
 	for _, p := range providers {
 		if p.name == a.Provider {
-			return p.open(a)
+			return p.open(a, p.dialect)
 		}
 	}
 	return nil, fmt.Errorf("unknown provider %q", a.Provider)

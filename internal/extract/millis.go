@@ -18,7 +18,10 @@ const (
 	millisMaxPage = 100
 )
 
-type millis struct{ list }
+type millis struct {
+	list
+	details
+}
 
 // millisPosition is where a reading stands. Edge and Anchor are there only if the page before had an edge.
 type millisPosition struct {
@@ -30,8 +33,8 @@ type millisPosition struct {
 	Digest  string    `json:"digest"`          // of the page before
 }
 
-func openMillis(a Account) (Source, error) {
-	client, err := newClient(a, dialect{baseURL: "https://api-west.millis.ai", maxPage: millisMaxPage})
+func openMillis(a Account, d dialect) (Source, error) {
+	account, err := connect(a, d)
 	if err != nil {
 		return nil, err
 	}
@@ -39,22 +42,27 @@ func openMillis(a Account) (Source, error) {
 	if size == 0 {
 		size = millisMaxPage
 	}
+	calls := shape{rows: "histories", ids: []string{"session_id", "call_id"}, start: "ts", instant: unixSeconds}
 	return &millis{list{
-		source: a.Source, client: client, method: http.MethodGet, path: "/call-logs", pageSize: size, unit: time.Second,
-		shape: shape{rows: "histories", ids: []string{"session_id", "call_id"}, start: "ts", instant: unixSeconds},
-	}}, nil
+		account: account, method: http.MethodGet, path: "/call-logs", pageSize: size, unit: time.Second, shape: calls,
+	}, details{account, []part{
+		{name: Single, path: "/call-logs/{session_id}", read: calls.single},
+	}}}, nil
 }
 
 // Probe implements Source.
 func (m *millis) Probe(ctx context.Context) error {
 	r := m.probe()
-	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}, Once: true})
+	a, err := r.ask(ctx, httpapi.Request{Query: url.Values{"limit": {"1"}}})
 	if err != nil {
 		return err
 	}
 	_, _, err = r.nextCursor(a)
 	return err
 }
+
+// Total implements Source: Millis tells none, so nothing is asked.
+func (m *millis) Total(context.Context) (total int64, ok bool, err error) { return 0, false, nil }
 
 // Fetch implements Source.
 func (m *millis) Fetch(ctx context.Context, w Window, p Position) (Page, error) {

@@ -29,9 +29,6 @@ type answer struct {
 	fields  map[string]jsontext.Value // what stands beside the array
 }
 
-// lenient lets a record through that is odd within: invalid UTF-8 and a name that is there twice are the transform's to see.
-var lenient = []jsontext.Options{jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)}
-
 // decode reads a page. Anything but a page of this shape is an error, never a page without rows. The records are slices of body.
 func (s shape) decode(body []byte, fetched time.Time) (answer, error) {
 	p := pageDecoder{shape: s, body: body, fetched: fetched, dec: jsontext.NewDecoder(bytes.NewBuffer(body), lenient...)}
@@ -128,71 +125,23 @@ func (p *pageDecoder) value() (jsontext.Value, error) {
 	return jsontext.Value(p.body[end-len(v) : end : end]), nil
 }
 
-// inWords says where an answer stops being JSON. The decoder's own error is left out, as it cites the answer.
-func inWords(err error, size int) error {
-	var syntactic *jsontext.SyntacticError
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, io.EOF):
-		return errors.New("the answer is empty")
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("the answer is JSON that breaks off after %d bytes", size)
-	case errors.As(err, &syntactic):
-		return fmt.Errorf("the answer stops being JSON at byte %d", syntactic.ByteOffset)
-	}
-	return errors.New("the answer cannot be read as JSON")
-}
-
-func kindName(k jsontext.Kind) string {
-	switch k {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "a boolean"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	case '{':
-		return "an object"
-	}
-	return "an array"
-}
-
-// peek reads the id and the start of a record that is valid JSON. Of a name that is there twice the last counts.
+// peek reads the id and the start of a record that is valid JSON.
 func (s shape) peek(payload jsontext.Value) (id string, start time.Time) {
-	if payload.Kind() != '{' {
-		return "", time.Time{}
-	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(payload), lenient...)
-	ids := make([]string, len(s.ids))
-	_, err := dec.ReadToken()
-	for err == nil && dec.PeekKind() == '"' {
-		var name jsontext.Token
-		if name, err = dec.ReadToken(); err != nil {
-			break
-		}
-		key := name.String()
-		which := slices.Index(s.ids, key)
-		if which < 0 && key != s.start {
-			err = dec.SkipValue()
-			continue
-		}
-		var value jsontext.Value
-		if value, err = dec.ReadValue(); err != nil {
-			break
-		}
-		if which >= 0 {
-			ids[which] = idOf(value)
-		} else {
-			start, _ = s.instant(value)
-		}
-	}
+	ids, start := s.identify(payload)
 	if at := slices.IndexFunc(ids, func(id string) bool { return id != "" }); at >= 0 {
 		id = ids[at]
 	}
 	return id, start
+}
+
+// identify reads every id of a record, "" for one that it has not, and the start.
+func (s shape) identify(payload jsontext.Value) (ids []string, start time.Time) {
+	values := members(payload, append(slices.Clip(s.ids), s.start)...)
+	for _, v := range values[:len(s.ids)] {
+		ids = append(ids, idOf(v))
+	}
+	start, _ = s.instant(values[len(s.ids)])
+	return ids, start
 }
 
 // longestID is the longest id that is taken for one, in bytes. It is the transform's too: whatever is a call there can be paged by here.

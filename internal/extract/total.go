@@ -4,12 +4,24 @@ package extract
 // silence sends short pages too.
 
 // total reads how many calls match; nil where the provider does not tell.
-func (r *reading) total(a answer, name string) (*int64, error) {
-	n, err := a.count(name)
+func (r *reading) total(a answer) (*int64, error) {
+	n, err := a.count(r.count)
 	if err != nil {
 		return nil, r.malformed("%v", err)
 	}
 	return n, nil
+}
+
+// all reads how many calls there are from a look at the whole list.
+func (r *reading) all(a answer) (total int64, ok bool, err error) {
+	told, err := r.total(a)
+	if err != nil || told == nil {
+		return 0, false, err
+	}
+	if shown := len(a.records); int64(shown) > *told || shown == 0 && *told > 0 {
+		return 0, false, r.malformed("the page has %d calls, and the provider says that there are %d in all", shown, *told)
+	}
+	return *told, true, nil
 }
 
 // lastPage reports whether a page of n rows, the last of which is the read-th of the list, ends the list.

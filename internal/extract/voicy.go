@@ -19,7 +19,10 @@ const (
 	voicyMaxPage = 1000
 )
 
-type voicy struct{ list }
+type voicy struct {
+	list
+	details
+}
 
 // voicyPosition is where a reading stands.
 type voicyPosition struct {
@@ -40,12 +43,12 @@ type voicyFilter struct {
 	Start struct {
 		Lower int64 `json:"lower_threshold"` // Unix milliseconds
 		Upper int64 `json:"upper_threshold"`
-	} `json:"start_timestamp"`
+	} `json:"start_timestamp,omitzero"`
 	TestCalls bool `json:"include_test_calls"`
 }
 
-func openVoicy(a Account) (Source, error) {
-	client, err := newClient(a, dialect{baseURL: "https://api.voicy.co/functions/v1", authScheme: "Bearer", maxPage: voicyMaxPage})
+func openVoicy(a Account, d dialect) (Source, error) {
+	account, err := connect(a, d)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +56,12 @@ func openVoicy(a Account) (Source, error) {
 	if size == 0 {
 		size = voicyMaxPage
 	}
+	calls := shape{rows: "calls", ids: []string{"call_id"}, start: "start_timestamp", instant: unixMillis}
 	return &voicy{list{
-		source: a.Source, client: client, method: http.MethodPost, path: "/call-list", pageSize: size, unit: time.Millisecond,
-		shape: shape{rows: "calls", ids: []string{"call_id"}, start: "start_timestamp", instant: unixMillis},
-	}}, nil
+		account: account, method: http.MethodPost, path: "/call-list", pageSize: size, unit: time.Millisecond, shape: calls, count: "total_count",
+	}, details{account, []part{
+		{name: Single, path: "/call-get/{call_id}", leftOut: true, read: calls.single},
+	}}}, nil
 }
 
 // Probe implements Source.
@@ -66,8 +71,18 @@ func (v *voicy) Probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.total(a, "total_count")
+	_, err = r.total(a)
 	return err
+}
+
+// Total implements Source.
+func (v *voicy) Total(ctx context.Context) (total int64, ok bool, err error) {
+	r := v.look()
+	a, err := r.askVoicy(ctx, voicyQuery{Filter: &voicyFilter{TestCalls: true}, Limit: 1})
+	if err != nil {
+		return 0, false, err
+	}
+	return r.all(a)
 }
 
 // Fetch implements Source.
@@ -98,12 +113,12 @@ func (r *reading) askVoicy(ctx context.Context, q voicyQuery) (answer, error) {
 	if err != nil {
 		return answer{}, r.lost(errPosition) // all but the key is ours
 	}
-	return r.ask(ctx, httpapi.Request{JSON: body, Once: r.probe})
+	return r.ask(ctx, httpapi.Request{JSON: body})
 }
 
 // voicyPage makes the Page of an answer and checks that it leads on from the one before.
 func (r *reading) voicyPage(a answer, before voicyPosition) (Page, error) {
-	total, err := r.total(a, "total_count")
+	total, err := r.total(a)
 	if err != nil {
 		return Page{}, err
 	}

@@ -34,6 +34,16 @@ func (v burki) routes(mux *http.ServeMux) {
 	})
 }
 
+func (v burki) operation(path string) operation {
+	switch rest, ok := strings.CutPrefix(path, "/api/v1/calls/"); {
+	case ok && rest == "":
+		return listOperation
+	case ok && rest != "count", strings.HasPrefix(path, "/api/calls/"):
+		return callOperation
+	}
+	return otherOperation
+}
+
 func (v burki) fail(w http.ResponseWriter, status int, message string) {
 	sendJSON(w, status, map[string]string{"detail": message})
 }
@@ -46,7 +56,7 @@ func (v burki) authorized(next http.HandlerFunc) http.HandlerFunc {
 		case !strings.EqualFold(scheme, "bearer") || token == "":
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			v.fail(w, http.StatusUnauthorized, "Not authenticated")
-		case token != v.s.opts.Key:
+		case !v.s.validKey(token):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			v.fail(w, http.StatusUnauthorized, "Invalid API key")
 		default:
@@ -116,37 +126,42 @@ func (v burki) serveList(w http.ResponseWriter, r *http.Request) {
 	}
 	v.s.mu.RLock()
 	defer v.s.mu.RUnlock()
-	rows := v.s.matching(from, to, now, match, search)
-	page := [][]byte{}
-	for i := len(rows) - 1 - skip; i >= 0 && len(page) < limit; i-- {
-		page = append(page, v.s.listed(rows[i], now))
+	rows, total := v.s.matching(from, to, now, match, search)
+	page := v.s.newPage(now)
+	for i := v.s.calls.below(rows, skip, now); i >= 0 && len(page.elements) < limit; i-- {
+		if v.s.calls.present(rows[i], now) {
+			page.add(rows[i])
+		}
 	}
 	if v.s.opts.Legacy {
-		send(w, http.StatusOK, appendRows(nil, page))
+		page.send(w, appendRows(nil, page.elements))
 		return
 	}
-	body := appendRows([]byte(`{"items":`), page)
-	body = append(body, `,"total":`+strconv.Itoa(len(rows))+`,"skip":`+strconv.Itoa(skip)+`,"limit":`+strconv.Itoa(limit)+"}"...)
-	send(w, http.StatusOK, body)
+	body := appendRows([]byte(`{"items":`), page.elements)
+	page.send(w, append(body, `,"total":`+strconv.Itoa(total)+`,"skip":`+strconv.Itoa(skip)+`,"limit":`+strconv.Itoa(limit)+"}"...))
 }
 
-// matching returns the rows of [from, to] for which every given test holds, oldest first. Without a test it looks at no call.
-func (s *Server) matching(from, to, now int64, tests ...func(traits) bool) []row {
+// matching returns the rows of [from, to] for which every given test holds, oldest first, and how many of them are listed now. Where no test
+// is given it looks at no call, and rows that are not listed now are among them.
+func (s *Server) matching(from, to, now int64, tests ...func(traits) bool) (rows []row, total int) {
 	lo, hi := span(s.calls.rows, from, to)
-	rows := s.calls.rows[lo:hi]
+	rows, total = s.calls.rows[lo:hi], -1
 	for _, test := range tests {
 		if test == nil {
 			continue
 		}
 		var kept []row
 		for _, r := range rows {
-			if test(s.traitsOf(r, now)) {
+			if s.calls.present(r, now) && test(s.traitsOf(r, now)) {
 				kept = append(kept, r)
 			}
 		}
-		rows = kept
+		rows, total = kept, len(kept)
 	}
-	return rows
+	if total < 0 {
+		total = s.calls.count(&s.calls.index, from, to, now)
+	}
+	return rows, total
 }
 
 func (v burki) serveCount(w http.ResponseWriter, r *http.Request) {
@@ -157,7 +172,8 @@ func (v burki) serveCount(w http.ResponseWriter, r *http.Request) {
 	}
 	v.s.mu.RLock()
 	defer v.s.mu.RUnlock()
-	sendJSON(w, http.StatusOK, map[string]int{"count": len(v.s.matching(from, to, now, match))})
+	_, total := v.s.matching(from, to, now, match)
+	sendJSON(w, http.StatusOK, map[string]int{"count": total})
 }
 
 // found looks a call up for a path with its id, and answers where there is none.
@@ -169,13 +185,7 @@ func (v burki) found(w http.ResponseWriter, r *http.Request, q *query) (Record, 
 	if q.refused(w) {
 		return Record{}, false
 	}
-	v.s.mu.RLock()
-	defer v.s.mu.RUnlock()
-	record, ok := v.s.lookup(strconv.FormatInt(id, 10), v.s.now())
-	if !ok {
-		v.fail(w, http.StatusNotFound, "Call not found")
-	}
-	return record, ok
+	return v.s.answer(w, strconv.FormatInt(id, 10), "Call not found")
 }
 
 // part serves one part of a record, and 404 where the call has none.

@@ -35,11 +35,11 @@ type burkiCostEntry struct {
 
 // costs is the itemised receipt of a call. Its entries add up to the costs that the list tells.
 func (v burki) costs(c call) burkiReceipt {
-	u := v.s.usage(c, v.s.script(c))
-	known := isoTime(c.end()+int64(c.settle), v.s.opts.Legacy)
+	u := v.s.knownUsage(c)
+	known, telephony := isoTime(c.settledAt, v.s.opts.Legacy), u.telephony()+c.surcharge
 	out := burkiReceipt{Summary: burkiCostSummary{
 		CallID: int64(burkiFirstID + c.n), CallSID: carrierSID(v.s.opts.Seed, "CA", c.n),
-		TotalCost: u.llm() + u.tts() + u.stt() + u.telephony(), LLMCost: u.llm(), TTSCost: u.tts(), STTCost: u.stt(), TelephonyCost: u.telephony(),
+		TotalCost: u.llm() + u.tts() + u.stt() + telephony, LLMCost: u.llm(), TTSCost: u.tts(), STTCost: u.stt(), TelephonyCost: telephony,
 		Currency: "USD", DurationMinutes: seconds(c.duration() / 60),
 		StartedAt: isoTime(c.start, v.s.opts.Legacy), EndedAt: isoTime(c.end(), v.s.opts.Legacy),
 	}}
@@ -60,5 +60,8 @@ func (v burki) costs(c call) burkiReceipt {
 	entry("tts", "elevenlabs", "eleven_turbo_v2_5", "characters", u.characters*one, p.character, u.tts())
 	entry("stt", "deepgram", "nova-2", "seconds", int64(u.talk), p.second, u.stt())
 	entry("telephony", "twilio", "", "minutes", u.minutes*one, p.minute, u.telephony())
+	if c.surcharge != 0 {
+		entry("telephony", "twilio", "", "adjustments", one, int64(c.surcharge), c.surcharge)
+	}
 	return out
 }

@@ -120,12 +120,12 @@ func (v burki) list(c call, now int64) []byte {
 		b.Duration, b.EndedAt = &length, &ended
 	}
 	if v.priced(c, now) {
-		u := v.s.usage(c, v.s.script(c))
-		llm, tts, stt, telephony := u.llm(), u.tts(), u.stt(), u.telephony()
+		u := v.s.knownUsage(c)
+		llm, tts, stt, telephony := u.llm(), u.tts(), u.stt(), u.telephony()+c.surcharge
 		total, currency := llm+tts+stt+telephony, "USD"
 		b.TotalCost, b.LLMCost, b.TTSCost, b.STTCost, b.TelephonyCost, b.CostCurrency = &total, &llm, &tts, &stt, &telephony, &currency
 	}
-	return appendJSON(nil, b)
+	return appendJSON(make([]byte, 0, 768), b)
 }
 
 // priced says whether the costs are known: they come a little after the end, and never for an assistant whose cost tracking is off.

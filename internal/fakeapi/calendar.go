@@ -17,7 +17,7 @@ var daily = [7]float64{0.10, 1.10, 1.05, 1.00, 1.00, 0.90, 0.25}
 // generate spreads the calls over their time: by the hour of the day and the day of the week, with chance on both, and with the
 // account growing from the first day to the last.
 func generate(o Options, unit time.Duration) calls {
-	c := calls{rows: make([]row, o.Calls), starts: make([]int64, o.Calls)}
+	c := calls{index: index{rows: make([]row, o.Calls)}, starts: make([]int64, o.Calls)}
 	if o.Calls == 0 {
 		return c
 	}

@@ -40,6 +40,11 @@ type call struct {
 	ring    time.Duration // until it is answered; for an unanswered call, until its end
 	length  time.Duration // from its start to its end
 	settle  time.Duration // from its end until its costs are known
+
+	// When the provider shows its end, its costs and a correction of them, in Unix nanoseconds; settling.go says how.
+	finalAt, settledAt, correctedAt int64
+	adjust                          time.Duration // what a correction adds to its length
+	surcharge                       nanos         // what a correction adds to its cost
 }
 
 // Streams of chance: what a filter needs, and what only a whole record needs.
@@ -76,6 +81,7 @@ func (s *Server) call(n int) call {
 	c.other = customerNumber(s.opts.Seed, r.IntN(1+r.IntN(1+s.opts.Calls/3)))
 	c.ring, c.length = lengths(r, c.outcome.kind)
 	c.settle = time.Duration(5+r.IntN(175)) * time.Second
+	s.opts.Settling.apply(&c)
 	return c
 }
 
@@ -120,20 +126,20 @@ func lengths(r *rand.Rand, k kind) (ring, length time.Duration) {
 func (c call) answered() bool { return c.outcome.kind != missed && c.outcome.kind != refused }
 
 // end is when the call ends, in Unix nanoseconds.
-func (c call) end() int64 { return c.start + int64(c.length) }
+func (c call) end() int64 { return c.start + int64(c.length+c.adjust) }
 
-// ended says whether the call is over.
-func (c call) ended(now int64) bool { return now >= c.end() }
+// ended says whether the provider shows that the call is over.
+func (c call) ended(now int64) bool { return now >= c.finalAt }
 
 // settled says whether what is worked out after a call (its costs, its summary, its recording) is known.
-func (c call) settled(now int64) bool { return now >= c.end()+int64(c.settle) }
+func (c call) settled(now int64) bool { return now >= c.settledAt }
 
 // duration is the call's reported length: from its start to its end, and zero where nobody answered.
 func (c call) duration() time.Duration {
 	if !c.answered() {
-		return 0
+		return c.adjust
 	}
-	return c.length
+	return c.length + c.adjust
 }
 
 // status is the provider's status of the call at a time.
@@ -142,11 +148,11 @@ func (s *Server) status(c call, now int64) string {
 	switch {
 	case c.ended(now):
 		return c.outcome.status
-	case age >= c.ring:
+	case age >= c.ring && c.answered():
 		return s.vendor.talking(c)
 	}
 	steps := s.vendor.ringing(c)
-	return steps[int64(len(steps))*int64(age)/int64(c.ring)]
+	return steps[min(int64(len(steps))*int64(age)/int64(c.ring), int64(len(steps))-1)]
 }
 
 // fromTo are the call's parties in their order; empty over the web.

@@ -10,15 +10,19 @@ import (
 type row struct {
 	at  int64 // start, Unix nanoseconds
 	ref int32 // ≥ 0: the number of a generated call; < 0: its complement indexes calls.hands
+	odd bool  // listed late, or deleted one day: calls.fates says when
 }
 
 // calls is the provider's table, by start.
 type calls struct {
-	rows   []row              // ascending by at, equal ones in the order of their arrival
-	tests  []row              // those of rows that are test calls, in the same order: what the list leaves out unless asked
+	index                     // every call
+	tests  index              // those that are test calls: what the list leaves out unless asked
 	starts []int64            // of generated call n; never edited, so that a row is found from its number
+	fates  map[int32]fate     // of the odd ones
 	hands  []handmade         // never shortened: a ref stays good
 	byID   map[string][]int32 // the refs of hand-made calls in rows
+
+	lateness, lifetime int64 // the longest of any fate: how far back a call may still be unlisted, or not yet deleted
 }
 
 // handmade is a call that a test wrote, with what the filters and the order look at.
@@ -45,7 +49,7 @@ type traits struct {
 func (c *calls) markTests(isTest func(n int) bool) {
 	for _, r := range c.rows {
 		if isTest(int(r.ref)) {
-			c.tests = append(c.tests, r)
+			c.tests.append(r, c.fates[r.ref])
 		}
 	}
 }
@@ -90,23 +94,21 @@ func (c *calls) add(h handmade) {
 	if h.id != "" {
 		c.byID[h.id] = append(c.byID[h.id], r.ref)
 	}
-	_, i := span(c.rows, h.at, h.at)
-	c.rows = slices.Insert(c.rows, i, r)
+	c.insert(r)
 	if h.test {
-		_, i := span(c.tests, h.at, h.at)
-		c.tests = slices.Insert(c.tests, i, r)
+		c.tests.insert(r)
 	}
 }
 
 // remove takes a ref out of the list, and says whether it was in it.
 func (c *calls) remove(ref int32) bool {
-	i, ok := c.find(c.rows, ref)
-	if !ok {
+	if _, ok := c.find(c.rows, ref); !ok {
 		return false
 	}
-	c.rows = slices.Delete(c.rows, i, i+1)
-	if j, ok := c.find(c.tests, ref); ok {
-		c.tests = slices.Delete(c.tests, j, j+1)
+	for _, rows := range []*[]row{&c.rows, &c.late, &c.doomed, &c.tests.rows, &c.tests.late, &c.tests.doomed} {
+		if i, ok := c.find(*rows, ref); ok {
+			*rows = slices.Delete(*rows, i, i+1)
+		}
 	}
 	if ref < 0 {
 		id := c.hands[^ref].id
@@ -136,7 +138,7 @@ func (s *Server) traitsOf(r row, now int64) traits {
 	if r.ref < 0 {
 		return s.calls.hands[^r.ref].traits
 	}
-	return s.vendor.traits(s.call(int(r.ref)), now)
+	return s.vendor.traits(s.callAt(int(r.ref), now), now)
 }
 
 // listed returns a row as an element of the list.
@@ -144,7 +146,7 @@ func (s *Server) listed(r row, now int64) []byte {
 	if r.ref < 0 {
 		return []byte(s.calls.hands[^r.ref].record.List)
 	}
-	return s.vendor.list(s.call(int(r.ref)), now)
+	return s.vendor.list(s.callAt(int(r.ref), now), now)
 }
 
 // recordOf returns the call in all its parts.
@@ -152,16 +154,30 @@ func (s *Server) recordOf(ref int32, now int64) Record {
 	if ref < 0 {
 		return s.calls.hands[^ref].record
 	}
-	return s.vendor.record(s.call(int(ref)), now)
+	return s.vendor.record(s.callAt(int(ref), now), now)
 }
 
-// lookup returns the newest call of the id that has begun.
-func (s *Server) lookup(id string, now int64) (Record, bool) {
-	refs := s.refs(id)
-	for _, ref := range slices.Backward(refs) {
-		if i, ok := s.calls.find(s.calls.rows, ref); ok && s.calls.rows[i].at <= now {
-			return s.recordOf(ref, now), true
-		}
+// idOf returns the id of a row; "" for a hand-made call without one.
+func (s *Server) idOf(r row) string {
+	if r.ref < 0 {
+		return s.calls.hands[^r.ref].id
 	}
-	return Record{}, false
+	return s.vendor.id(int(r.ref))
+}
+
+// presentRefs are those of refs that the provider lists now.
+func (s *Server) presentRefs(id string, now int64) []int32 {
+	return slices.DeleteFunc(s.refs(id), func(ref int32) bool {
+		i, ok := s.calls.find(s.calls.rows, ref)
+		return !ok || !s.calls.present(s.calls.rows[i], now)
+	})
+}
+
+// lookup returns the newest call of the id that the provider lists now.
+func (s *Server) lookup(id string, now int64) (Record, bool) {
+	refs := s.presentRefs(id, now)
+	if len(refs) == 0 {
+		return Record{}, false
+	}
+	return s.recordOf(refs[len(refs)-1], now), true
 }

@@ -32,7 +32,8 @@ func (s *Server) Insert(r Record) error {
 	return nil
 }
 
-// Put adds a call in the place of every call that has its id. A record that tells no start keeps the place of the call it replaces.
+// Put adds a call in the place of every call that has its id. A record that tells no start keeps the place of the call it replaces; one whose
+// At is zero moves to the start that it tells. A generated call that was replaced neither settles nor is deleted on its own any more.
 func (s *Server) Put(r Record) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,11 +61,17 @@ func (s *Server) Put(r Record) error {
 func (s *Server) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	refs := s.refs(id)
-	for _, ref := range refs {
-		s.calls.remove(ref)
+	now, found := s.now(), false
+	if len(s.presentRefs(id, now)) > 0 {
+		s.removed = append(s.removed, id)
 	}
-	return len(refs) > 0
+	for _, ref := range s.refs(id) {
+		// What the provider itself deleted stays in the table, for Deleted to tell.
+		if i, _ := s.calls.find(s.calls.rows, ref); !s.calls.gone(s.calls.rows[i], now) {
+			found = s.calls.remove(ref) || found
+		}
+	}
+	return found
 }
 
 // Call returns a call as the provider would answer with it now, for a test to change and Put back.
@@ -79,37 +86,36 @@ func (s *Server) Call(id string) (Record, bool) {
 func (s *Server) Count(since, until time.Time) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	from, to := bounds(since, until, s.now())
-	lo, hi := span(s.calls.rows, from, to)
-	testLo, testHi := span(s.calls.tests, from, to)
-	return (hi - lo) - (testHi - testLo)
+	now := s.now()
+	from, to := bounds(since, until, now)
+	return s.calls.count(&s.calls.index, from, to, now) - s.calls.count(&s.calls.tests, from, to, now)
 }
 
 // IDs returns the ids of the calls that Count counts, newest first; "" for a hand-made call without one.
 func (s *Server) IDs(since, until time.Time) []string { return s.ids(since, until, false) }
 
-// All returns the ids of every call that the provider has by now, test calls included, as the list gives them where it is asked for test
-// calls too; newest first, "" for a hand-made call without one.
+// All returns the ids of every call that the provider lists now, test calls included, as the list gives them where it is asked for test
+// calls too; newest first, "" for a hand-made call without one. What is listed later only, or was deleted, is not among them.
 func (s *Server) All() []string { return s.ids(time.Time{}, time.Time{}, true) }
 
 func (s *Server) ids(since, until time.Time, tests bool) []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	from, to := bounds(since, until, s.now())
+	now := s.now()
+	from, to := bounds(since, until, now)
 	lo, hi := span(s.calls.rows, from, to)
 	ids := make([]string, 0, hi-lo)
 	for i := hi - 1; i >= lo; i-- {
 		r := s.calls.rows[i]
-		if !tests && len(s.calls.tests) > 0 {
-			if _, test := s.calls.find(s.calls.tests, r.ref); test {
+		if !s.calls.present(r, now) {
+			continue
+		}
+		if !tests && len(s.calls.tests.rows) > 0 {
+			if _, test := s.calls.find(s.calls.tests.rows, r.ref); test {
 				continue
 			}
 		}
-		if r.ref < 0 {
-			ids = append(ids, s.calls.hands[^r.ref].id)
-		} else {
-			ids = append(ids, s.vendor.id(int(r.ref)))
-		}
+		ids = append(ids, s.idOf(r))
 	}
 	return ids
 }

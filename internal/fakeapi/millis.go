@@ -21,6 +21,16 @@ func (v millis) routes(mux *http.ServeMux) {
 	v.s.handle(mux, http.MethodGet, "/call-logs/{session_id}", v.serveCall)
 }
 
+func (v millis) operation(path string) operation {
+	switch {
+	case path == "/call-logs":
+		return listOperation
+	case strings.HasPrefix(path, "/call-logs/"):
+		return callOperation
+	}
+	return otherOperation
+}
+
 func (v millis) fail(w http.ResponseWriter, status int, message string) {
 	sendJSON(w, status, map[string]string{"detail": message})
 }
@@ -34,7 +44,7 @@ func (v millis) admitted(w http.ResponseWriter, r *http.Request, q *query) bool 
 	if q.refused(w) {
 		return false
 	}
-	if r.Header.Get("Authorization") != v.s.opts.Key {
+	if !v.s.validKey(r.Header.Get("Authorization")) {
 		v.fail(w, http.StatusUnauthorized, "Invalid API key")
 		return false
 	}
@@ -45,6 +55,9 @@ func (v millis) serveList(w http.ResponseWriter, r *http.Request) {
 	q := newQuery(r)
 	limit := q.bounded("limit", 20, 1, v.s.maxPage(100))
 	cursor, paging := q.unix("start_after_ts")
+	if paging && !v.s.positions.knows(decimal(cursor)) {
+		q.complain("query", "start_after_ts", "Value error, the cursor is unknown or has expired", "value_error")
+	}
 	from, fromGiven := q.unix("start_time")
 	to, toGiven := q.unix("end_time")
 	keep := millisFilter(q)
@@ -67,22 +80,23 @@ func (v millis) serveList(w http.ResponseWriter, r *http.Request) {
 	defer v.s.mu.RUnlock()
 	rows := v.s.calls.rows
 	lo, hi := span(rows, from, to)
-	var page [][]byte
-	next := []byte("null")
+	page := v.s.newPage(now)
+	next := "null"
 	last := int64(0)
 	for i := hi - 1; i >= lo; i-- {
-		if keep != nil && !keep(v.s.traitsOf(rows[i], now)) {
+		if !v.s.calls.present(rows[i], now) || keep != nil && !keep(v.s.traitsOf(rows[i], now)) {
 			continue
 		}
-		if len(page) == limit {
-			next = []byte(decimal(last))
+		if len(page.elements) == limit {
+			next = decimal(last)
 			break
 		}
-		page, last = append(page, v.s.listed(rows[i], now)), rows[i].at
+		page.add(rows[i])
+		last = rows[i].at
 	}
-	body := appendRows([]byte(`{"histories":`), page)
-	body = append(append(append(body, `,"next_cursor":`...), next...), '}')
-	send(w, http.StatusOK, body)
+	body := appendRows([]byte(`{"histories":`), page.elements)
+	// The null at the end is handed out as well, and is no position that a request could name.
+	page.send(w, append(append(append(body, `,"next_cursor":`...), next...), '}'), next)
 }
 
 // millisFilter returns nil where no filter is asked for, which spares making every call to look at it.
@@ -103,14 +117,9 @@ func (v millis) serveCall(w http.ResponseWriter, r *http.Request) {
 	if !v.admitted(w, r, newQuery(r)) {
 		return
 	}
-	v.s.mu.RLock()
-	defer v.s.mu.RUnlock()
-	record, ok := v.s.lookup(r.PathValue("session_id"), v.s.now())
-	if !ok {
-		v.fail(w, http.StatusNotFound, "Call history not found")
-		return
+	if record, ok := v.s.answer(w, r.PathValue("session_id"), "Call history not found"); ok {
+		send(w, http.StatusOK, []byte(cmp.Or(record.Detail, record.List)))
 	}
-	send(w, http.StatusOK, []byte(cmp.Or(record.Detail, record.List)))
 }
 
 func (v millis) outcomes() []outcome {

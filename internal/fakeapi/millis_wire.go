@@ -167,8 +167,12 @@ func millisChat(a agent, sc script) []millisTurn {
 }
 
 func millisCosts(c call, u usage) []millisCost {
-	if !c.answered() {
+	platform := millisCost{Type: "platform", Provider: "millis", Credit: u.platform() + c.surcharge}
+	switch {
+	case !c.answered() && c.surcharge == 0:
 		return []millisCost{}
+	case !c.answered():
+		return []millisCost{platform}
 	}
 	costs := []millisCost{{Type: "llm", Provider: "openai", Credit: u.llm(), PromptTokens: &u.promptTokens, CompletionTokens: &u.completionTokens}}
 	if c.outcome.kind != typed {
@@ -177,7 +181,7 @@ func millisCosts(c call, u usage) []millisCost {
 	if !c.web {
 		costs = append(costs, millisCost{Type: "telephony", Provider: "twilio", Credit: u.telephony()})
 	}
-	return append(costs, millisCost{Type: "platform", Provider: "millis", Credit: u.platform()})
+	return append(costs, platform)
 }
 
 // carrierSID is a telephony carrier's id for call n: two letters and 32 hexadecimal digits.

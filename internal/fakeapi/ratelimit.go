@@ -1,6 +1,7 @@
 package fakeapi
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"sync"
@@ -17,15 +18,15 @@ type limiter struct {
 	used   int
 }
 
-// take counts one request and returns how many were made in this minute, and when the next begins in Unix seconds.
-func (l *limiter) take(now time.Time) (used int, reset int64) {
+// take counts one request and returns how many were made in this minute.
+func (l *limiter) take(now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m := now.Unix() / 60; m != l.minute {
 		l.minute, l.used = m, 0
 	}
 	l.used++
-	return l.used, (l.minute + 1) * 60
+	return l.used
 }
 
 // limited enforces Options.RateLimit, and tells the limit in headers where the provider does so: Voicy always, Burki by
@@ -33,23 +34,39 @@ func (l *limiter) take(now time.Time) (used int, reset int64) {
 func (s *Server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := s.opts.Now()
-		used, reset := s.limiter.take(now)
-		limit := s.opts.RateLimit
-		if limit == 0 {
-			limit = documentedLimit
+		used := s.limiter.take(now)
+		limit := cmp.Or(s.opts.RateLimit, documentedLimit)
+		remaining := limit - used
+		if s.opts.RateLimit == 0 {
+			remaining = max(1, remaining) // nobody has to wait where nothing is enforced
 		}
-		if s.opts.Provider == Voicy {
-			w.Header().Set("X-RateLimit-Limit", strconv.Itoa(limit))
-			w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(max(0, limit-used)))
-			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
-		}
+		s.tellLimit(w, remaining, now)
 		if s.opts.RateLimit == 0 || used <= limit {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if s.opts.Provider == Burki {
-			w.Header().Set("Retry-After", strconv.FormatInt(max(1, reset-now.Unix()), 10))
-		}
-		s.vendor.fail(w, http.StatusTooManyRequests, "Rate limit exceeded. Please retry after 30 seconds.")
+		s.tooMany(w, now)
 	})
+}
+
+// tellLimit tells the limit in the headers that Voicy documents.
+func (s *Server) tellLimit(w http.ResponseWriter, remaining int, now time.Time) {
+	if s.opts.Provider == Voicy {
+		w.Header().Set("X-RateLimit-Limit", strconv.Itoa(cmp.Or(s.opts.RateLimit, documentedLimit)))
+		w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(max(0, remaining)))
+		w.Header().Set("X-RateLimit-Reset", strconv.FormatInt((now.Unix()/60+1)*60, 10))
+	}
+}
+
+// tooMany answers 429. Where a test sets no Retry-After, Burki alone tells one: until the next minute.
+func (s *Server) tooMany(w http.ResponseWriter, now time.Time) {
+	s.tellLimit(w, 0, now)
+	wait := int64((s.opts.RetryAfter + time.Second - 1) / time.Second)
+	if wait == 0 && s.opts.Provider == Burki {
+		wait = 60 - now.Unix()%60
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(wait, 10))
+	}
+	s.vendor.fail(w, http.StatusTooManyRequests, "Rate limit exceeded. Please retry after 30 seconds.")
 }

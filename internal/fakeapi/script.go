@@ -3,6 +3,7 @@ package fakeapi
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,6 +74,7 @@ func (s *Server) script(c call) script {
 // talk adds as many exchanges as the call has time for.
 func (sc *script) talk(r *rand.Rand, about scene, exchanges int, fill func(string) string) {
 	exchanges = min(max(exchanges, 1), 60)
+	sc.turns = slices.Grow(sc.turns, 2*exchanges+4)
 	shift := r.IntN(len(common))
 	for i := range exchanges {
 		var said [2]string
@@ -122,12 +124,24 @@ func slots(r *rand.Rand, c call) map[string]string {
 	}
 }
 
-// filler fills slots in.
+// filler fills slots in. It is most of the work of making a call, and a strings.Replacer would double it.
 func filler(slots map[string]string) func(string) string {
-	return strings.NewReplacer(
-		"{name}", slots["name"], "{date}", slots["date"], "{time}", slots["time"],
-		"{order}", slots["order"], "{amount}", slots["amount"], "{city}", slots["city"],
-	).Replace
+	return func(line string) string {
+		before, rest, open := strings.Cut(line, "{")
+		if !open {
+			return line
+		}
+		var filled strings.Builder
+		filled.Grow(len(line) + 32)
+		for open {
+			filled.WriteString(before)
+			name, after, _ := strings.Cut(rest, "}")
+			filled.WriteString(slots[name])
+			before, rest, open = strings.Cut(after, "{")
+		}
+		filled.WriteString(before)
+		return filled.String()
+	}
 }
 
 func useTool(r *rand.Rand, name string, slots map[string]string) *toolUse {

@@ -1,4 +1,4 @@
-// Package fakeapi is the three providers, faked from a seed and served over real HTTP, for the tests and for the demo.
+// Package fakeapi is the three providers, faked from a seed and served over HTTP, for the tests and for the demo.
 //
 // It owns the providers' side of the contract: paths, authentication, filters, page sizes, order, positions, totals, error bodies and the
 // wire format, field for field as the vendors document them, and a plausible population of calls, some of which are under way and settle
@@ -6,6 +6,20 @@
 //
 // A call is a pure function of the seed, its number and the provider's clock. Two servers with equal options answer alike, byte for byte, at
 // equal times; only the signature of Voicy's recording_url changes at every request, as the vendor's does.
+//
+// It knows these faults and hardships, each off until a test asks for it:
+//
+//   - calls that are listed late, and change their status, their cost and then their cost again at given ages: [Settling];
+//   - deletions, at given ages or at random: [Options] Deleted, or [Server.Remove]; [Server.All] and [Server.Deleted] tell the truth of a moment;
+//   - outages, cut connections and storms of 429: [Outage]; a rate limit and its Retry-After: [Options];
+//   - a list that changes while it is read: [Options] OnList, with [Server.Insert], [Server.Put] and [Server.Remove];
+//   - calls that break every page that holds them: [Server.Poison];
+//   - positions that are refused: [Server.ForgetPositions], [Server.Forget];
+//   - keys that are rotated, or that open another account: [Server.SetKey], [Switch];
+//   - anything else on the wire: [Options] Intercept.
+//
+// It also counts for the test what its client did: [Server.Busiest], [Server.Traffic], [Server.Served], [Server.Requests]. It answers over a port
+// ([Listen]), over httptest, or in memory ([Transport]), where time may be synctest's.
 //
 // Every name and number in it is made up; the phone numbers come from ranges that are set aside for fiction.
 package fakeapi
@@ -32,7 +46,7 @@ const (
 type Options struct {
 	Provider Provider
 	Seed     uint64
-	Key      string // the one valid API key
+	Key      string // the one valid API key, until SetKey
 
 	Calls        int       // how many calls there are between Since and Until
 	Since, Until time.Time // [Since, Until); a call is listed from the moment when the provider's clock reaches its start
@@ -40,9 +54,20 @@ type Options struct {
 	Now         func() time.Time // the provider's clock; nil: time.Now
 	MaxPageSize int              // the largest limit accepted; 0: the documented one
 	RateLimit   int              // requests a minute before 429; 0: no limit is enforced
+	RetryAfter  time.Duration    // what a 429 tells in Retry-After, in whole seconds, rounded up; 0: what the vendor tells
 	Legacy      bool             // Burki as its older servers were: a bare array, assistant_graph_name, times without an offset
 
-	// Intercept wraps the provider, once, at New: the seam for faults. A request that it answers itself is logged like any other.
+	Settling     Settling      // how calls change after their start
+	Deleted      float64       // the share of calls that the provider deletes, by chance per call
+	DeletedAfter time.Duration // from when a call is first listed until it is deleted; 0: between 30 minutes and five days, by chance per call
+	Outages      []Outage      // when every request fails
+	CountServed  bool          // count how often each call was listed, for Served
+
+	// OnList is called before the nth request for a list page that gets past outages and limits is answered, from 1 on, and may edit the
+	// calls: it is how a list changes while it is read.
+	OnList func(s *Server, n int)
+
+	// Intercept wraps the provider, once, at New: the seam for other faults. A request that it answers itself is logged like any other.
 	Intercept func(http.Handler) http.Handler
 }
 
@@ -53,16 +78,25 @@ type Server struct {
 	handler http.Handler
 	log     requestLog
 	limiter limiter
+	traffic traffic
 	signed  atomic.Uint64 // how many URLs were signed so far: no two are alike
+	lists   atomic.Int64  // how many list requests OnList was told of
+	key     atomic.Pointer[string]
 
-	mu    sync.RWMutex // guards calls
-	calls calls
+	positions positions
+	usages    usages
+
+	mu       sync.RWMutex // guards what follows
+	calls    calls
+	removed  []string // ids that Remove took out of the list
+	poisoned map[string]Poisoning
 }
 
 // vendor is what each provider does its own way.
 type vendor interface {
 	routes(*http.ServeMux)
 	basePath() string
+	operation(path string) operation
 	fail(w http.ResponseWriter, status int, message string)
 
 	unit() time.Duration             // the precision of a start
@@ -93,6 +127,7 @@ func New(o Options) *Server {
 		o.Seed = mix(o.Seed ^ uint64(b))
 	}
 	s := &Server{opts: o}
+	s.SetKey(o.Key)
 	switch o.Provider {
 	case Millis:
 		s.vendor = millis{s}
@@ -104,13 +139,14 @@ func New(o Options) *Server {
 		panic(fmt.Sprintf("fakeapi: unknown provider %q", o.Provider))
 	}
 	s.calls = generate(o, s.vendor.unit())
+	s.decideFates()
 	if o.Provider == Voicy {
 		s.calls.markTests(func(n int) bool { return s.isTest(n) })
 	}
 	mux := http.NewServeMux()
 	s.vendor.routes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.vendor.fail(w, http.StatusNotFound, "Not Found") })
-	s.handler = s.limited(mux)
+	s.handler = s.failing(s.limited(s.announced(mux)))
 	if o.Intercept != nil {
 		s.handler = o.Intercept(s.handler)
 	}
@@ -125,6 +161,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.opts.Now()
 	// net/http would write the machine's own clock, which need not be the provider's.
 	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	s.traffic.arrived(now, s.vendor.operation(r.URL.Path))
 	entry, err := readRequest(r, now)
 	answer := &statusWriter{ResponseWriter: w}
 	// Deferred, as an interceptor may abort the connection by panicking.
@@ -137,6 +174,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.handler.ServeHTTP(answer, r)
+}
+
+// announced tells Options.OnList of each request for a list page.
+func (s *Server) announced(next http.Handler) http.Handler {
+	if s.opts.OnList == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.vendor.operation(r.URL.Path) == listOperation {
+			s.opts.OnList(s, int(s.lists.Add(1)))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // now is the provider's clock in Unix nanoseconds.

@@ -1,6 +1,9 @@
 package fakeapi
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // usage is what a call consumed, and what each part of it cost in billionths of a dollar or credit. The prices differ a little from
 // call to call, as the exchange rates and the models behind them do.
@@ -20,6 +23,34 @@ type prices struct {
 	second                       int64 // of speech recognition
 	minute                       int64 // of telephony; 0 over the web
 	platformSecond               int64
+}
+
+// usages remembers what calls consumed. To work it out takes the whole conversation, of which Burki's list shows nothing else, and a reader
+// asks for each recent call again and again.
+type usages struct {
+	mu sync.Mutex
+	of map[int]usage
+}
+
+// keptUsages bounds the memory: some six megabytes.
+const keptUsages = 50_000
+
+// knownUsage is usage, without making the conversation of a call that was asked for before.
+func (s *Server) knownUsage(c call) usage {
+	s.usages.mu.Lock()
+	u, ok := s.usages.of[c.n]
+	s.usages.mu.Unlock()
+	if ok {
+		return u
+	}
+	u = s.usage(c, s.script(c))
+	s.usages.mu.Lock()
+	defer s.usages.mu.Unlock()
+	if s.usages.of == nil || len(s.usages.of) >= keptUsages {
+		s.usages.of = map[int]usage{}
+	}
+	s.usages.of[c.n] = u
+	return u
 }
 
 func (s *Server) usage(c call, sc script) usage {

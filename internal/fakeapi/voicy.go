@@ -31,6 +31,16 @@ func (v voicy) routes(mux *http.ServeMux) {
 	}
 }
 
+func (v voicy) operation(path string) operation {
+	switch path = strings.TrimPrefix(path, voicyBase); {
+	case path == "/call-list":
+		return listOperation
+	case strings.HasPrefix(path, "/call-get/"):
+		return callOperation
+	}
+	return otherOperation
+}
+
 func (v voicy) fail(w http.ResponseWriter, status int, message string) {
 	sendJSON(w, status, map[string]string{"error": message})
 }
@@ -41,7 +51,7 @@ func (v voicy) authorized(next http.HandlerFunc) http.HandlerFunc {
 		switch {
 		case !bearer:
 			v.fail(w, http.StatusUnauthorized, "Missing or malformed Authorization header")
-		case token != v.s.opts.Key:
+		case !v.s.validKey(token):
 			v.fail(w, http.StatusUnauthorized, "Invalid API key")
 		default:
 			next(w, r)
@@ -129,13 +139,14 @@ func (v voicy) serveList(w http.ResponseWriter, r *http.Request) {
 	}
 	v.s.mu.RLock()
 	defer v.s.mu.RUnlock()
-	rows := v.s.matching(from, to, now, q.match())
-	skipsTests := !q.Filter.IncludeTests && len(v.s.calls.tests) > 0
-	total := len(rows)
-	if skipsTests {
-		total -= v.countTests(rows, from, to, q.match() != nil)
+	rows, total := v.s.matching(from, to, now, q.match())
+	skipsTests := !q.Filter.IncludeTests && len(v.s.calls.tests.rows) > 0
+	if skipsTests && q.match() == nil {
+		total -= v.s.calls.count(&v.s.calls.tests, from, to, now)
+	} else if skipsTests {
+		total -= v.countTests(rows)
 	}
-	next, ok := v.resume(rows, q.Key, q.SortOrder == "ascending")
+	next, ok := v.resume(rows, q.Key, q.SortOrder == "ascending", now)
 	if !ok {
 		v.fail(w, http.StatusBadRequest, "Invalid pagination_key")
 		return
@@ -144,23 +155,19 @@ func (v voicy) serveList(w http.ResponseWriter, r *http.Request) {
 	if q.SortOrder == "ascending" {
 		step = 1
 	}
-	var page [][]byte
-	for ; next >= 0 && next < len(rows) && len(page) < *q.Limit; next += step {
-		if skipsTests && v.rowIsTest(rows[next]) {
+	page := v.s.newPage(now)
+	for ; next >= 0 && next < len(rows) && len(page.elements) < *q.Limit; next += step {
+		if !v.s.calls.present(rows[next], now) || skipsTests && v.rowIsTest(rows[next]) {
 			continue
 		}
-		page = append(page, v.s.listed(rows[next], now))
+		page.add(rows[next])
 	}
-	body := appendRows([]byte(`{"calls":`), page)
-	send(w, http.StatusOK, append(body, `,"total_count":`+strconv.Itoa(total)+"}"...))
+	body := appendRows([]byte(`{"calls":`), page.elements)
+	page.send(w, append(body, `,"total_count":`+strconv.Itoa(total)+"}"...), page.ids...)
 }
 
-// countTests counts the test calls among rows, which are those of [from, to], or some of them where a filter chose.
-func (v voicy) countTests(rows []row, from, to int64, chosen bool) (n int) {
-	if !chosen {
-		lo, hi := span(v.s.calls.tests, from, to)
-		return hi - lo
-	}
+// countTests counts the test calls among the rows that a filter chose.
+func (v voicy) countTests(rows []row) (n int) {
 	for _, r := range rows {
 		if v.rowIsTest(r) {
 			n++
@@ -177,16 +184,16 @@ func (v voicy) rowIsTest(r row) bool {
 }
 
 // resume returns the index in rows at which a page begins: the first one, or the one that follows the call of the key in the order
-// asked for, whether or not that call still matches the filter. A key of no call is refused.
-func (v voicy) resume(rows []row, key string, ascending bool) (int, bool) {
+// asked for, whether or not that call still matches the filter. A key of no call that is listed now is refused.
+func (v voicy) resume(rows []row, key string, ascending bool, now int64) (int, bool) {
 	if key == "" {
 		if ascending {
 			return 0, true
 		}
 		return len(rows) - 1, true
 	}
-	refs := v.s.refs(key)
-	if len(refs) == 0 {
+	refs := v.s.presentRefs(key, now)
+	if len(refs) == 0 || !v.s.positions.knows(key) {
 		return 0, false
 	}
 	// Of several calls with the id, the one farthest on: no page is served for ever.
@@ -218,12 +225,7 @@ func unixMilli(ms int64) int64 {
 }
 
 func (v voicy) serveCall(w http.ResponseWriter, r *http.Request) {
-	v.s.mu.RLock()
-	defer v.s.mu.RUnlock()
-	record, ok := v.s.lookup(r.PathValue("call_id"), v.s.now())
-	if !ok {
-		v.fail(w, http.StatusNotFound, "Call not found")
-		return
+	if record, ok := v.s.answer(w, r.PathValue("call_id"), "Call not found"); ok {
+		send(w, http.StatusOK, []byte(cmp.Or(record.Detail, record.List)))
 	}
-	send(w, http.StatusOK, []byte(cmp.Or(record.Detail, record.List)))
 }

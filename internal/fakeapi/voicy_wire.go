@@ -74,7 +74,7 @@ func (v voicy) talking(c call) string {
 
 func (v voicy) traits(c call, now int64) traits {
 	t := traits{status: v.s.status(c, now), direction: v.direction(c)}
-	if !c.silent {
+	if v.namesAgent(c, now) {
 		t.agentID = v.agentID(c.agent)
 	}
 	return t
@@ -91,7 +91,7 @@ func (v voicy) brief(c call, now int64) voicyCall {
 		from, to := c.fromTo()
 		b.FromNumber, b.ToNumber = &from, &to
 	}
-	if !c.silent { // the agent was deleted since
+	if v.namesAgent(c, now) {
 		b.Agent = &voicyAgent{Name: agents[c.agent].name, Version: c.version}
 	}
 	if c.ended(now) {
@@ -99,6 +99,11 @@ func (v voicy) brief(c call, now int64) voicyCall {
 		b.DurationMS = &length
 	}
 	return b
+}
+
+// namesAgent says whether the agent is told: not where it was deleted since, and where a cost would settle late, not until then.
+func (v voicy) namesAgent(c call, now int64) bool {
+	return !c.silent && (v.s.opts.Settling.CostAt == 0 || c.settled(now))
 }
 
 func (v voicy) list(c call, now int64) []byte { return appendJSON(nil, v.brief(c, now)) }

@@ -35,7 +35,7 @@ func decimal(n int64) string {
 	}
 	text := sign + strconv.FormatUint(u/1e9, 10)
 	if rest := u % 1e9; rest != 0 {
-		text += "." + strings.TrimRight(fmt.Sprintf("%09d", rest), "0")
+		text += "." + strings.TrimRight(strconv.FormatUint(1e9+rest, 10)[1:], "0")
 	}
 	return text
 }
@@ -137,11 +137,11 @@ func uuidNumber(id string) int {
 
 // isoTime writes an instant as Python's isoformat does, with the offset that the vendor's sample has, or with none.
 func isoTime(at int64, naive bool) string {
-	text := time.Unix(0, at).UTC().Format("2006-01-02T15:04:05.999999")
+	text := time.Unix(0, at).UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano)
 	if naive {
-		return text
+		return strings.TrimSuffix(text, "Z")
 	}
-	return text + "Z"
+	return text
 }
 
 // parseISO reads an ISO 8601 instant; one without an offset is UTC.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -46,7 +47,10 @@ func (tx *Tx) compare(ctx context.Context, source string, changed []*change) (ne
 	}
 	for _, c := range changed {
 		if c.before == nil {
-			return "", fmt.Errorf("call %s was found and then was not: the file is damaged, or another process wrote it", c.old.key)
+			return "", errors.New("a call was found and then was not: the file is damaged, or another process wrote it")
+		}
+		if c.lacksAPart() {
+			keepUntold(&c.obs.Call, &c.before.call)
 		}
 		c.fields = differences(c.before, c.obs.Call)
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -18,15 +19,14 @@ func (tx *Tx) clear(ctx context.Context, source, near string, changed []*change)
 	if len(changed) == 0 {
 		return nil
 	}
-	for _, c := range changed {
-		if err := tx.follow(ctx, source, c); err != nil {
-			return err
-		}
-	}
-	// The payload always goes; the call and its children only where they differ.
-	if err := tx.deleteStaged(ctx, source, near, "raw_calls", "AND c.part = s.part"); err != nil {
+	staged, err := tx.clearPayloads(ctx, source, near, changed)
+	if err != nil {
 		return err
 	}
+	if err := tx.follow(ctx, source, near, changed); err != nil {
+		return err
+	}
+	// The payload always went; the call and its children go only where they differ.
 	var rewritten []*change
 	costs, messages, functions := false, false, false
 	for _, c := range changed {
@@ -42,8 +42,7 @@ func (tx *Tx) clear(ctx context.Context, source, near string, changed []*change)
 	if len(rewritten) == 0 {
 		return nil
 	}
-	if len(rewritten) < len(changed) {
-		var err error
+	if len(rewritten) < len(changed) || !staged {
 		if near, err = tx.stageStored(ctx, rewritten); err != nil {
 			return err
 		}
@@ -62,6 +61,32 @@ func (tx *Tx) clear(ctx context.Context, source, near string, changed []*change)
 	return nil
 }
 
+// clearPayloads deletes the payloads that are replaced. It reports whether the calls are still staged as they were: where several parts of
+// a call are written at once, the others need staging of their own.
+func (tx *Tx) clearPayloads(ctx context.Context, source, near string, changed []*change) (staged bool, err error) {
+	if err := tx.deleteStaged(ctx, source, near, "raw_calls", "AND c.part = s.part"); err != nil {
+		return false, err
+	}
+	var more []stagedKey
+	for n, c := range changed {
+		for _, o := range c.parts {
+			if o == c.obs {
+				continue
+			}
+			for _, id := range c.old.ids {
+				more = append(more, stagedKey{id, o.Part, n})
+			}
+		}
+	}
+	if len(more) == 0 {
+		return true, nil
+	}
+	if err := tx.stage(ctx, more); err != nil {
+		return false, err
+	}
+	return false, tx.deleteStaged(ctx, source, near, "raw_calls", "AND c.part = s.part")
+}
+
 func (tx *Tx) deleteStaged(ctx context.Context, source, near, table, and string) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM `+table+` AS c USING stage AS s WHERE c.source = $1 AND (`+near+`) AND c.call_id = s.lookup `+and, source); err != nil {
 		return fmt.Errorf("delete from %s: %w", table, err)
@@ -69,37 +94,128 @@ func (tx *Tx) deleteStaged(ctx context.Context, source, near, table, and string)
 	return nil
 }
 
-// follow gives the rows that stay (revisions, payloads of other parts) the id and the start that the call has now. Both change rarely.
-func (tx *Tx) follow(ctx context.Context, source string, c *change) error {
-	for _, id := range c.old.ids {
-		if id == c.old.key {
+// follow gives the rows that stay (payloads of other parts, revisions, tries for details) the id and the start that the call has now. Both
+// change rarely. Where two rows of one call merge, so does what belongs to them: of two payloads of a part the newer stays, and the
+// revisions are numbered anew in the order in which they happened.
+func (tx *Tx) follow(ctx context.Context, source, near string, changed []*change) error {
+	type move struct {
+		id     string
+		change *change
+	}
+	var moves []move
+	rekeyed, others := false, false
+	for _, c := range changed {
+		renamed := len(c.old.ids) > 1 || c.old.ids[0] != c.old.key
+		more := c.hasOthers()
+		if !renamed && (!more || timeText(c.before.call.StartedAt) == timeText(c.obs.Call.StartedAt)) {
 			continue
 		}
-		for _, table := range []string{"raw_calls", "call_revisions"} {
-			and := ""
-			if table == "raw_calls" {
-				and = ` AND part <> '` + string(c.obs.Part) + `'`
-			}
-			if _, err := tx.ExecContext(ctx, `UPDATE `+table+` SET call_id = $1 WHERE source = $2 AND call_id = $3`+and, c.old.key, source, id); err != nil {
-				return fmt.Errorf("re-key %s: %w", table, err)
-			}
+		rekeyed, others = rekeyed || renamed, others || more
+		for _, id := range c.old.ids {
+			moves = append(moves, move{id, c})
 		}
 	}
-	if timeText(c.before.call.StartedAt) == timeText(c.obs.Call.StartedAt) {
+	if len(moves) == 0 {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE raw_calls SET started_at = $1 WHERE source = $2 AND call_id = $3 AND part <> $4`,
-		nullTime(c.obs.Call.StartedAt), source, c.old.key, string(c.obs.Part)); err != nil {
-		return fmt.Errorf("move raw_calls: %w", err)
+	if _, err := tx.ExecContext(ctx, `TRUNCATE moved`); err != nil {
+		return fmt.Errorf("clear the table of moved calls: %w", err)
+	}
+	if err := tx.appendRows("temp", "main", "moved", len(moves), func(i int) []driver.Value {
+		c := moves[i].change
+		return []driver.Value{moves[i].id, c.old.key, nullTime(c.obs.Call.StartedAt), len(c.old.ids) > 1}
+	}); err != nil {
+		return err
+	}
+	if others {
+		if err := tx.movePayloads(ctx, source, near); err != nil {
+			return fmt.Errorf("move payloads: %w", err)
+		}
+	}
+	if !rekeyed {
+		return nil
+	}
+	if err := tx.moveTries(ctx, source); err != nil {
+		return fmt.Errorf("re-key tries for details: %w", err)
+	}
+	if err := tx.moveRevisions(ctx, source, changed); err != nil {
+		return fmt.Errorf("re-key revisions: %w", err)
 	}
 	return nil
 }
 
+// hasOthers reports whether the warehouse holds a payload of the call that is not replaced.
+func (c *change) hasOthers() bool {
+	return slices.ContainsFunc(c.old.parts, func(p knownPart) bool { return !c.writes(p.part) })
+}
+
+func (tx *Tx) movePayloads(ctx context.Context, source, near string) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM raw_calls WHERE rowid IN (SELECT rowid FROM (
+		SELECT c.rowid, row_number() OVER (PARTITION BY m.call_id, c.part ORDER BY c.reading DESC, c.call_id = m.call_id DESC) AS nth
+		FROM raw_calls AS c JOIN moved AS m ON m.lookup = c.call_id WHERE m.merged AND c.source = $1 AND (`+near+`)) WHERE nth > 1)`, source); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE raw_calls AS c SET call_id = m.call_id, started_at = m.started_at FROM moved AS m
+		WHERE c.source = $1 AND (`+near+`) AND c.call_id = m.lookup`, source)
+	return err
+}
+
+func (tx *Tx) moveTries(ctx context.Context, source string) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.details WHERE rowid IN (SELECT rowid FROM (
+		SELECT t.rowid, row_number() OVER (PARTITION BY m.call_id, t.part ORDER BY t.reading DESC, t.tried_at DESC, t.call_id = m.call_id DESC) AS nth
+		FROM sync.details AS t JOIN moved AS m ON m.lookup = t.call_id WHERE m.merged AND t.source = $1) WHERE nth > 1)`, source); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE sync.details AS t SET call_id = m.call_id FROM moved AS m
+		WHERE t.source = $1 AND t.call_id = m.lookup AND m.lookup <> m.call_id`, source)
+	return err
+}
+
+// moveRevisions also raises the revision of merged calls to what their revisions now come to.
+func (tx *Tx) moveRevisions(ctx context.Context, source string, changed []*change) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE call_revisions AS c SET call_id = m.call_id, revision = m.number
+		FROM (SELECT lookup, call_id, revision, CASE WHEN merged
+				THEN 1 + row_number() OVER (PARTITION BY call_id ORDER BY happened_at, lookup = call_id, revision) ELSE revision END AS number
+			FROM (SELECT m.lookup, m.call_id, m.merged, r.revision, min(r.changed_at) AS happened_at
+				FROM call_revisions AS r JOIN moved AS m ON m.lookup = r.call_id WHERE r.source = $1 GROUP BY ALL)) AS m
+		WHERE c.source = $1 AND c.call_id = m.lookup AND c.revision = m.revision AND (m.lookup <> m.call_id OR m.revision <> m.number)`, source); err != nil {
+		return err
+	}
+	merged := make(map[string]*change)
+	for _, c := range changed {
+		if len(c.old.ids) > 1 {
+			merged[c.old.key] = c
+		}
+	}
+	if len(merged) == 0 {
+		return nil
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT c.call_id, max(c.revision) FROM call_revisions AS c
+		WHERE c.source = $1 AND c.call_id IN (SELECT call_id FROM moved WHERE merged) GROUP BY c.call_id`, source)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var revision int32
+		if err := rows.Scan(&id, &revision); err != nil {
+			return err
+		}
+		merged[id].before.revision = max(merged[id].before.revision, revision)
+	}
+	return rows.Err()
+}
+
 // insert appends the rows of new and changed calls.
 func (tx *Tx) insert(written []*change) error {
-	if err := tx.appendRows("", "main", "raw_calls", len(written), func(i int) []driver.Value {
-		o := &written[i].obs
-		return []driver.Value{o.Call.Source, o.Call.ID, string(o.Part), o.Payload, o.FetchedAt, o.ContentHash, o.Reading, nullTime(o.Call.StartedAt)}
+	var payloads []childOf[*call.Observation]
+	for _, c := range written {
+		payloads = children(payloads, c, c.parts)
+	}
+	if err := tx.appendRows("", "main", "raw_calls", len(payloads), func(i int) []driver.Value {
+		k, o := payloads[i].of, payloads[i].value
+		return []driver.Value{k.Source, k.ID, string(o.Part), o.Payload, o.FetchedAt, o.ContentHash, o.Reading, nullTime(k.StartedAt)}
 	}); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"time"
 
 	"syncd/internal/call"
@@ -12,50 +13,106 @@ import (
 
 // known is what the warehouse has of one call of a batch.
 type known struct {
-	ids         []string // the ids it is stored under: none for a new call, two where an earlier id and the lasting one both have rows
-	key         string   // the lasting id
-	contentHash int64    // of the stored payload of the same part, where there is one
-	hasPayload  bool
+	ids       []string // the ids it is stored under: none for a new call, two where an earlier id and the lasting one both have rows
+	key       string   // the lasting id
+	parts     []knownPart
+	startedAt []*time.Time // of the stored rows
+	deleted   bool
+	hash      uint64 // of the key
+}
+
+// knownPart is what the warehouse has of one part of a call: its newest payload, and the reading that saw it last.
+type knownPart struct {
+	part        call.Part
+	contentHash int64
 	reading     int64
-	startedAt   []*time.Time // of the stored rows
-	hash        uint64       // of the key
 }
 
-// isStored reports whether the warehouse already has just this: the same payload, under the lasting id and no other.
-func (k known) isStored(o call.Observation) bool {
-	return len(k.ids) == 1 && k.ids[0] == k.key && k.hasPayload && k.contentHash == o.ContentHash
+// isStored reports whether the warehouse already has just this: the same payload, under the lasting id and no other, of a call that is
+// there.
+func (k *known) isStored(o *call.Observation) bool {
+	p := k.find(o.Part)
+	return len(k.ids) == 1 && k.ids[0] == k.key && p != nil && p.contentHash == o.ContentHash && !k.deleted
 }
 
-// lookup finds what the warehouse has of each observation, by its position in the batch.
-func (tx *Tx) lookup(ctx context.Context, source string, batch []call.Observation) ([]known, error) {
-	found := make([]known, len(batch))
+// isNewer reports whether the warehouse knows a newer state of this part than the observation is. What brings a deleted call back must be
+// newer than anything that is known of it: to be deleted counts as a reading of every part.
+func (k *known) isNewer(o *call.Observation) bool {
+	if k.deleted {
+		for _, p := range k.parts {
+			if p.reading >= o.Reading {
+				return true
+			}
+		}
+	}
+	p := k.find(o.Part)
+	return p != nil && p.reading > o.Reading
+}
+
+// lags reports whether the stored reading of an unchanged part is older than that of the call's list payload. It is then written for the
+// sake of its number: it says that the part was asked for since, and need not be again.
+func (k *known) lags(o *call.Observation) bool {
+	p, list := k.find(o.Part), k.find(call.PartList)
+	return p != nil && list != nil && p.reading < list.reading && o.Reading > p.reading
+}
+
+func (k *known) find(part call.Part) *knownPart {
+	for i := range k.parts {
+		if k.parts[i].part == part {
+			return &k.parts[i]
+		}
+	}
+	return nil
+}
+
+// add notes a stored payload. Of two of one part, under two ids, the newer counts.
+func (k *known) add(p knownPart) {
+	if have := k.find(p.part); have == nil {
+		k.parts = append(k.parts, p)
+	} else if p.reading >= have.reading {
+		*have = p
+	}
+}
+
+// lookup finds what the warehouse has of each call of a batch.
+func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error {
 	var wanted []stagedKey
-	for i, o := range batch {
-		found[i].key = o.Call.ID
-		wanted = append(wanted, stagedKey{o.Call.ID, o.Part, i})
-		if o.Alias != "" && o.Alias != o.Call.ID {
-			wanted = append(wanted, stagedKey{o.Alias, o.Part, i})
+	for n, c := range batch {
+		wanted = append(wanted, stagedKey{id: c.old.key, n: n})
+		for _, alias := range c.aliases() {
+			wanted = append(wanted, stagedKey{id: alias, n: n})
 		}
 	}
 	if err := tx.stage(ctx, wanted); err != nil {
-		return nil, err
+		return err
 	}
 	if near := startRange(batch); near != "" {
-		if err := tx.findStaged(ctx, source, near, found); err != nil {
-			return nil, err
+		if err := tx.findStaged(ctx, source, near, batch); err != nil {
+			return err
 		}
 	}
-	elsewhere, err := tx.unmatched(ctx, source, wanted, found)
+	elsewhere, err := tx.unmatched(ctx, source, wanted, batch)
 	if err != nil || len(elsewhere) == 0 {
-		return found, err
+		return err
 	}
 	if err := tx.stage(ctx, elsewhere); err != nil {
-		return nil, err
+		return err
 	}
-	return found, tx.findStaged(ctx, source, "true", found)
+	return tx.findStaged(ctx, source, "true", batch)
 }
 
-// stagedKey is an id to be looked up for the batch's nth observation.
+// aliases are the other ids that the observations of a call name.
+func (c *change) aliases() []string {
+	var ids []string
+	for _, o := range c.parts {
+		if o.Alias != "" && o.Alias != c.old.key && !slices.Contains(ids, o.Alias) {
+			ids = append(ids, o.Alias)
+		}
+	}
+	return ids
+}
+
+// stagedKey is an id to be looked up for the batch's nth call, and the part that is meant where one is.
 type stagedKey struct {
 	id   string
 	part call.Part
@@ -74,12 +131,12 @@ func (tx *Tx) stage(ctx context.Context, keys []stagedKey) error {
 
 // findStaged looks the staged keys up among the rows that a condition on their start (alias c, literals only, so that DuckDB can leave
 // out what is out of range) lets through.
-func (tx *Tx) findStaged(ctx context.Context, source, where string, found []known) error {
-	rows, err := tx.QueryContext(ctx, `SELECT s.n, c.call_id, c.started_at, r.content_hash, r.reading
-		FROM (SELECT call_id, started_at FROM calls AS c WHERE c.source = $1 AND (`+where+`)) AS c
+func (tx *Tx) findStaged(ctx context.Context, source, where string, batch []*change) error {
+	rows, err := tx.QueryContext(ctx, `SELECT s.n, c.call_id, c.started_at, c.deleted_at IS NOT NULL, r.part, r.content_hash, r.reading
+		FROM (SELECT call_id, started_at, deleted_at FROM calls AS c WHERE c.source = $1 AND (`+where+`)) AS c
 		JOIN stage AS s ON s.lookup = c.call_id
 		LEFT JOIN (SELECT call_id, part, content_hash, reading FROM raw_calls AS c WHERE c.source = $1 AND (`+where+`)) AS r
-			ON r.call_id = c.call_id AND r.part = s.part`, source)
+			ON r.call_id = c.call_id`, source)
 	if err != nil {
 		return err
 	}
@@ -89,16 +146,23 @@ func (tx *Tx) findStaged(ctx context.Context, source, where string, found []know
 			n             int
 			id            string
 			startedAt     sql.NullTime
+			deleted       bool
+			part          sql.NullString
 			hash, reading sql.NullInt64
 		)
-		if err := rows.Scan(&n, &id, &startedAt, &hash, &reading); err != nil {
+		if err := rows.Scan(&n, &id, &startedAt, &deleted, &part, &hash, &reading); err != nil {
 			return err
 		}
-		k := &found[n]
-		k.ids = append(k.ids, id)
-		k.startedAt = append(k.startedAt, timePointer(startedAt))
-		if id == k.key || len(k.ids) == 1 {
-			k.contentHash, k.hasPayload, k.reading = hash.Int64, hash.Valid, reading.Int64
+		k := &batch[n].old
+		if !k.holds(id) {
+			k.ids = append(k.ids, id)
+			k.startedAt = append(k.startedAt, timePointer(startedAt))
+			if id == k.key || len(k.ids) == 1 {
+				k.deleted = deleted
+			}
+		}
+		if part.Valid {
+			k.add(knownPart{call.Part(part.String), hash.Int64, reading.Int64})
 		}
 	}
 	return rows.Err()
@@ -106,10 +170,10 @@ func (tx *Tx) findStaged(ctx context.Context, source, where string, found []know
 
 // unmatched returns the staged keys that were not found near their start and that the warehouse may hold all the same. It also hashes
 // every key of the batch.
-func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, found []known) ([]stagedKey, error) {
+func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, batch []*change) ([]stagedKey, error) {
 	complete := true
 	for _, w := range wanted {
-		complete = complete && found[w.n].holds(w.id)
+		complete = complete && batch[w.n].old.holds(w.id)
 	}
 	if complete {
 		return nil, nil
@@ -118,7 +182,8 @@ func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT n, lookup, part, `+keyHash+` FROM (SELECT n, lookup, part, $1::VARCHAR AS source, lookup AS call_id FROM stage)`, source)
+	rows, err := tx.QueryContext(ctx, `SELECT n, lookup, part, `+keyHash+`
+		FROM (SELECT n, lookup, part, $1::VARCHAR AS source, lookup AS call_id FROM stage)`, source)
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +197,11 @@ func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, 
 		if err := rows.Scan(&key.n, &key.id, (*string)(&key.part), &hash); err != nil {
 			return nil, err
 		}
-		if key.id == found[key.n].key {
-			found[key.n].hash = hash
+		k := &batch[key.n].old
+		if key.id == k.key {
+			k.hash = hash
 		}
-		if !found[key.n].holds(key.id) && (!askable || tx.w.known.has(hash)) {
+		if !k.holds(key.id) && (!askable || tx.w.known.has(hash)) {
 			elsewhere = append(elsewhere, key)
 		}
 	}
@@ -143,21 +209,16 @@ func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, 
 }
 
 // holds reports whether the call is already known to be stored under an id.
-func (k known) holds(id string) bool {
-	for _, i := range k.ids {
-		if i == id {
-			return true
-		}
-	}
-	return false
-}
+func (k *known) holds(id string) bool { return slices.Contains(k.ids, id) }
 
 // startRange is the condition that a row's start lies between the earliest and the latest of the batch; "" where none has a start.
-func startRange(batch []call.Observation) string {
+func startRange(batch []*change) string {
 	var starts []*time.Time
-	for _, o := range batch {
-		if o.Call.StartedAt != nil {
-			starts = append(starts, o.Call.StartedAt)
+	for _, c := range batch {
+		for _, o := range c.parts {
+			if o.Call.StartedAt != nil {
+				starts = append(starts, o.Call.StartedAt)
+			}
 		}
 	}
 	return between(starts)
@@ -185,12 +246,16 @@ func between(starts []*time.Time) string {
 	case lo == nil:
 		return ""
 	}
-	const layout = "2006-01-02 15:04:05.999999-07"
-	in := fmt.Sprintf("c.started_at BETWEEN TIMESTAMPTZ '%s' AND TIMESTAMPTZ '%s'", lo.UTC().Format(layout), hi.UTC().Format(layout))
+	in := "c.started_at BETWEEN " + instant(*lo) + " AND " + instant(*hi)
 	if null {
 		in += " OR c.started_at IS NULL"
 	}
 	return in
+}
+
+// instant writes a time as a literal: only a literal lets DuckDB leave out what is out of range.
+func instant(t time.Time) string {
+	return "TIMESTAMPTZ '" + t.UTC().Format("2006-01-02 15:04:05.999999-07") + "'"
 }
 
 func timePointer(t sql.NullTime) *time.Time {

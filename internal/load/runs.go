@@ -14,40 +14,6 @@ import (
 	"syncd/internal/call"
 )
 
-// Source is what sync.sources tells of one source.
-type Source struct {
-	Name     string
-	Provider string
-	Start    time.Time // nothing older is wanted
-	Reread   string    // the configured ages, as written
-	Schedule string
-	Rules    string // what its records are read with: privacy and the value of a credit, in words without a secret
-}
-
-// SaveSource records a source as active, and writes only where something changed. It returns the rules that its records were read with
-// before; "" for a new source.
-func (tx *Tx) SaveSource(ctx context.Context, s Source) (before string, err error) {
-	var same bool
-	err = tx.w.conn.QueryRowContext(ctx, `SELECT coalesce(rules, ''), provider = ? AND start = ? AND reread IS NOT DISTINCT FROM nullif(?, '')
-		AND schedule IS NOT DISTINCT FROM nullif(?, '') AND rules IS NOT DISTINCT FROM nullif(?, '') AND state = 'active'
-		FROM sync.sources WHERE source = ?`,
-		s.Provider, s.Start, s.Reread, s.Schedule, s.Rules, s.Name).Scan(&before, &same)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("read source %s: %w", s.Name, err)
-	}
-	if same {
-		return before, nil
-	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.sources WHERE source = ?`, s.Name); err != nil {
-		return "", fmt.Errorf("save source %s: %w", s.Name, err)
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.sources (source, provider, start, reread, schedule, state, rules)
-		VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), 'active', nullif(?, ''))`, s.Name, s.Provider, s.Start, s.Reread, s.Schedule, s.Rules); err != nil {
-		return "", fmt.Errorf("save source %s: %w", s.Name, err)
-	}
-	return before, nil
-}
-
 // Run is one run of one source, as sync.runs tells it. Records is always the sum of Inserted, Updated, Unchanged and Rejected.
 type Run struct {
 	ID         string
@@ -71,19 +37,73 @@ type Run struct {
 // SaveRun writes the run's record as it stands. In the transaction that stores a page it makes the counts true of what is stored: if the
 // process dies, the record counts what was committed and no more.
 func (tx *Tx) SaveRun(ctx context.Context, r Run) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.runs WHERE run_id = ?`, r.ID); err != nil {
+	if err := tx.replaceRun(ctx, []string{r.ID}, r, 1); err != nil {
 		return fmt.Errorf("save run of %s: %w", r.Source, err)
+	}
+	return nil
+}
+
+// FinishRun writes the record of a run that has ended. Where it repeats the run before it, the one row stands for both, so that a quiet
+// year, or an outage of three days at a tick every five minutes, does not bury what happened: a run that was done and changed nothing folds
+// into another such, and one that failed without a change into one that failed so with the same error. The row keeps the first beginning and
+// the last end, the later run's id, and the sums; runs says how many it stands for. The run before is the latest of the same source and
+// kind, however it ended: one that was stopped or interrupted, or that changed something, is never folded and lets nothing fold past it.
+//
+// It is durable with the caller's transaction. If the process dies before that commits, the run's own record stays as it was saved last.
+func (tx *Tx) FinishRun(ctx context.Context, r Run) error {
+	before, runs, err := tx.repeated(ctx, r)
+	if err != nil {
+		return fmt.Errorf("look for the run of %s before: %w", r.Source, err)
+	}
+	replaced := []string{r.ID}
+	if runs > 0 {
+		replaced = append(replaced, before.ID)
+		r.StartedAt = before.StartedAt
+		r.Requests += before.Requests
+		r.Retries += before.Retries
+		r.Pages += before.Pages
+		r.Records += before.Records
+		r.Unchanged += before.Unchanged
+	}
+	if err := tx.replaceRun(ctx, replaced, r, runs+1); err != nil {
+		return fmt.Errorf("finish run of %s: %w", r.Source, err)
+	}
+	return nil
+}
+
+// repeated returns the record of the run before, and how many runs it stands for, where the given one repeats it; else 0.
+func (tx *Tx) repeated(ctx context.Context, r Run) (before Run, runs int64, err error) {
+	if r.Inserted+r.Updated+r.Rejected+r.Drift > 0 || !(r.Outcome == "done" && r.Error == "" || r.Outcome == "failed" && r.Error != "") {
+		return Run{}, 0, nil
+	}
+	err = tx.w.conn.QueryRowContext(ctx, `SELECT run_id, started_at, requests, retries, pages, records, unchanged, coalesce(runs, 1)
+		FROM (FROM sync.runs WHERE source = $1 AND kind = $2 AND run_id <> $3 AND outcome <> 'running'
+			ORDER BY coalesce(finished_at, started_at) DESC, started_at DESC LIMIT 1)
+		WHERE outcome = $4 AND coalesce(error, '') = $5 AND finished_at IS NOT NULL AND inserted + updated + rejected + drift = 0`,
+		r.Source, r.Kind, r.ID, r.Outcome, r.Error).
+		Scan(&before.ID, &before.StartedAt, &before.Requests, &before.Retries, &before.Pages, &before.Records, &before.Unchanged, &runs)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Run{}, 0, nil
+	}
+	return before, runs, err
+}
+
+// replaceRun writes a record in place of others.
+func (tx *Tx) replaceRun(ctx context.Context, replaced []string, r Run, runs int64) error {
+	for _, id := range replaced {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.runs WHERE run_id = ?`, id); err != nil {
+			return err
+		}
 	}
 	var finished any
 	if !r.FinishedAt.IsZero() {
 		finished = r.FinishedAt
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''))`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO sync.runs (run_id, source, kind, started_at, finished_at, outcome, requests, retries, pages, records,
+		inserted, updated, unchanged, rejected, drift, error, runs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, ''), ?)`,
 		r.ID, r.Source, r.Kind, r.StartedAt, finished, r.Outcome, r.Requests, r.Retries, r.Pages, r.Records,
-		r.Inserted, r.Updated, r.Unchanged, r.Rejected, r.Drift, r.Error); err != nil {
-		return fmt.Errorf("save run of %s: %w", r.Source, err)
-	}
-	return nil
+		r.Inserted, r.Updated, r.Unchanged, r.Rejected, r.Drift, r.Error, runs)
+	return err
 }
 
 // EndInterrupted marks runs of a source that are still recorded as running. There is one writer, so their process is no more.

@@ -15,64 +15,135 @@ type Counts struct {
 	Drift     int64 // oddities in what was inserted or updated
 }
 
-// Upsert stores observations of one source, once in a transaction: a call is one row, in the state of its newest reading, and every field that changes leaves
-// a revision. Nothing is written for a call whose payload has not changed.
-//
-// Of several observations of a call in the batch the newest is kept. What the warehouse has of these calls is looked up where it would
-// be, by their start; a key that is known but was not there has moved, and is looked for everywhere: no provider promises that a start
-// never moves, and trusting the start alone would leave two rows. Calls that changed are deleted with their children and inserted
-// anew, in the same transaction: DuckDB's in-place updates rewrite far more than the row.
+// Found is a batch of observations held against the warehouse: what is new, what changed, what is neither. It is valid in the
+// transaction that found it, until that writes anything else.
+type Found struct {
+	counts    Counts
+	added     []*change
+	changed   []*change
+	partial   []*Partial
+	unchanged []unchangedAt
+}
+
+// Upsert stores observations of one source as they are: [Tx.Find] and [Tx.Store] with nothing in between. It is for calls that are told
+// by one part alone.
 func (tx *Tx) Upsert(ctx context.Context, source string, obs []call.Observation) (Counts, error) {
-	batch := newest(obs)
-	counts := Counts{Unchanged: int64(len(obs) - len(batch))}
-	if len(batch) == 0 {
-		return counts, nil
-	}
-	found, err := tx.lookup(ctx, source, batch)
+	f, err := tx.Find(ctx, source, obs)
 	if err != nil {
-		return counts, fmt.Errorf("look up calls of %s: %w", source, err)
+		return Counts{}, err
 	}
-	var added, changed []*change
-	for i, o := range batch {
-		c := &change{obs: o, old: found[i]}
-		switch {
-		case len(c.old.ids) == 0:
-			counts.Inserted++
-			added = append(added, c)
-		case c.old.isStored(o), c.old.reading > o.Reading:
-			counts.Unchanged++
-			continue
-		default:
-			counts.Updated++
-			changed = append(changed, c)
+	return tx.Store(ctx, source, f)
+}
+
+// Find looks up what the warehouse has of the calls that a batch of one source observed. It writes nothing.
+//
+// Of several observations of one part of a call the newest is kept. What the warehouse has of these calls is looked up where it would
+// be, by their start; a key that is known but was not there has moved, and is looked for everywhere: no provider promises that a start
+// never moves, and trusting the start alone would leave two rows.
+func (tx *Tx) Find(ctx context.Context, source string, obs []call.Observation) (*Found, error) {
+	kept := newest(obs)
+	f := &Found{counts: Counts{Unchanged: int64(len(obs) - len(kept))}}
+	if len(kept) == 0 {
+		return f, nil
+	}
+	batch := byCall(kept)
+	if err := tx.lookup(ctx, source, batch); err != nil {
+		return nil, fmt.Errorf("look up calls of %s: %w", source, err)
+	}
+	oldest := tx.w.readings.oldest()
+	for _, c := range batch {
+		tx.rememberReadings(source, c)
+		f.sort(c, source, oldest)
+	}
+	if err := tx.loadOthers(ctx, source, f); err != nil {
+		return nil, fmt.Errorf("read the other parts of calls of %s: %w", source, err)
+	}
+	return f, nil
+}
+
+// rememberReadings raises the readings that the file tells to those that are known in memory alone.
+func (tx *Tx) rememberReadings(source string, c *change) {
+	for i := range c.old.parts {
+		p := &c.old.parts[i]
+		for _, id := range c.old.ids {
+			p.reading = max(p.reading, tx.newestUnchanged(source, id, p.part))
 		}
-		counts.Drift += int64(len(o.Drift))
 	}
-	near, err := tx.compare(ctx, source, changed)
+}
+
+// sort decides what becomes of each part that was observed of a call.
+func (f *Found) sort(c *change, source string, oldestUnderWay int64) {
+	observed := c.parts
+	c.parts = nil
+	for _, o := range observed {
+		switch {
+		case len(c.old.ids) == 0 && c.obs == nil:
+			f.counts.Inserted++
+		case len(c.old.ids) == 0:
+			f.counts.Updated++ // another part of a new call
+		case c.old.isNewer(o):
+			f.counts.Unchanged++
+			continue
+		case c.old.isStored(o):
+			f.counts.Unchanged++
+			if !c.old.lags(o) {
+				if o.Reading > oldestUnderWay {
+					f.unchanged = append(f.unchanged, unchangedAt{digestOf(source, c.old.key, o.Part), o.Reading})
+				}
+				continue
+			}
+		default:
+			f.counts.Updated++
+		}
+		c.parts = append(c.parts, o)
+		if c.obs == nil || o.Reading >= c.obs.Reading {
+			c.obs = o
+		}
+	}
+	switch {
+	case c.obs == nil:
+	case len(c.old.ids) == 0:
+		f.added = append(f.added, c)
+	default:
+		f.changed = append(f.changed, c)
+	}
+}
+
+// Store writes what Find found to be new or changed, once: a call is one row, in the state of its newest reading, and every field that
+// changes leaves a revision. Nothing is written for a call whose payload has not changed.
+//
+// Calls that changed are deleted with their children and inserted anew, in the same transaction: DuckDB's in-place updates rewrite far
+// more than the row.
+func (tx *Tx) Store(ctx context.Context, source string, f *Found) (Counts, error) {
+	near, err := tx.compare(ctx, source, f.changed)
 	if err != nil {
-		return counts, fmt.Errorf("compare calls of %s with what is stored: %w", source, err)
+		return f.counts, fmt.Errorf("compare calls of %s with what is stored: %w", source, err)
 	}
-	if err := tx.clear(ctx, source, near, changed); err != nil {
-		return counts, fmt.Errorf("replace calls of %s: %w", source, err)
+	if err := tx.clear(ctx, source, near, f.changed); err != nil {
+		return f.counts, fmt.Errorf("replace calls of %s: %w", source, err)
 	}
-	written := append(added, changed...)
+	written := append(f.added, f.changed...)
 	if err := tx.insert(written); err != nil {
-		return counts, fmt.Errorf("insert calls of %s: %w", source, err)
+		return f.counts, fmt.Errorf("insert calls of %s: %w", source, err)
 	}
 	if err := tx.addDrift(ctx, source, written); err != nil {
-		return counts, fmt.Errorf("record drift of %s: %w", source, err)
+		return f.counts, fmt.Errorf("record drift of %s: %w", source, err)
 	}
 	for _, c := range written {
+		f.counts.Drift += int64(len(c.obs.Drift))
 		if c.old.hash != 0 { // 0: it was found under its key, so the key is known
 			tx.stored = append(tx.stored, c.old.hash)
 		}
 	}
-	return counts, nil
+	tx.noteUnchanged(f.unchanged)
+	return f.counts, nil
 }
 
-// change is a call about to be written, and what the warehouse has of it.
+// change is a call of a batch, and what the warehouse has of it.
 type change struct {
-	obs    call.Observation
+	obs    *call.Observation   // the newest of parts: what the call is now; nil: nothing of it is written
+	parts  []*call.Observation // the payloads to be written, each of another part
+	others map[call.Part]StoredPart
 	old    known
 	before *state  // the stored row and its children; nil for a new call
 	fields []field // those that differ from before; none: only the payload is new
@@ -84,15 +155,20 @@ func (c *change) rewrites() bool {
 	return c.before == nil || len(c.fields) > 0 || len(c.old.ids) > 1 || c.before.call.RecordingURL != c.obs.Call.RecordingURL
 }
 
-// newest keeps, of several observations of one call, the one of the newest reading, and of one reading the last. A call seen both
+// newest keeps, of several observations of one part of a call, the one of the newest reading, and of one reading the last. A call seen both
 // under its id and under one it had earlier is one call, and the lasting id is kept.
 func newest(obs []call.Observation) []call.Observation {
-	at := make(map[string]int, len(obs))
+	type key struct {
+		id   string
+		part call.Part
+	}
+	at := make(map[key]int, len(obs))
 	var kept []call.Observation
 	for _, o := range obs {
-		i, ok := at[o.Call.ID]
+		k := key{o.Call.ID, o.Part}
+		i, ok := at[k]
 		if !ok {
-			at[o.Call.ID] = len(kept)
+			at[k] = len(kept)
 			kept = append(kept, o)
 		} else if o.Reading >= kept[i].Reading {
 			kept[i] = o
@@ -111,4 +187,21 @@ func newest(obs []call.Observation) []call.Observation {
 		}
 	}
 	return lasting
+}
+
+// byCall gathers the observations of each call, in the order in which the calls were first seen.
+func byCall(kept []call.Observation) []*change {
+	at := make(map[string]*change, len(kept))
+	batch := make([]*change, 0, len(kept))
+	for i := range kept {
+		o := &kept[i]
+		c, ok := at[o.Call.ID]
+		if !ok {
+			c = &change{old: known{key: o.Call.ID}}
+			at[o.Call.ID] = c
+			batch = append(batch, c)
+		}
+		c.parts = append(c.parts, o)
+	}
+	return batch
 }

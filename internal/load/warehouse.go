@@ -1,8 +1,9 @@
 // Package load is the warehouse: the DuckDB file, its schema, and the only hand that writes it.
 //
-// It owns the tables and their migrations, the upsert that keeps a call one row whatever is read how often, its revisions, rejects,
-// drift and run records. It refuses to know providers, HTTP and coverage: what is a call was decided before, and which stretch of
-// time it proves is somebody else's table in the same transaction.
+// It owns the tables and their migrations, the upsert that keeps a call one row whatever is read how often and in how many parts, its
+// revisions, its deletion and return, what it still lacks, rejects, drift and run records. It refuses to know providers, HTTP and coverage:
+// what is a call, and what several payloads of it say together, is decided elsewhere, and which stretch of time it proves is somebody
+// else's table in the same transaction.
 //
 // There is one writer connection, and a transaction is a function: [Warehouse.Write] begins, calls it, and commits or rolls back. What
 // must become durable together is written in one such function.
@@ -21,7 +22,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
@@ -38,7 +38,7 @@ type Options struct {
 type Warehouse struct {
 	db *sql.DB
 
-	reading atomic.Int64 // the last reading number taken
+	readings *readings
 
 	mu    sync.Mutex // guards all below: one transaction at a time
 	conn  *sql.Conn
@@ -85,7 +85,7 @@ func connect(ctx context.Context, path string, settings url.Values) (*Warehouse,
 	if err != nil {
 		return nil, fmt.Errorf("open warehouse %s: %w", path, openError(err))
 	}
-	w := &Warehouse{db: sql.OpenDB(connector)}
+	w := &Warehouse{db: sql.OpenDB(connector), readings: newReadings()}
 	if w.conn, err = w.db.Conn(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", path, openError(err)), w.db.Close())
 	}
@@ -147,26 +147,25 @@ func openError(err error) error {
 	return errors.New(strings.TrimPrefix(text, "database/sql/driver: could not connect to database: "))
 }
 
+// temporaryTables are the writer's own. stage holds the ids, with the nth call of a batch that each belongs to, which the next statement
+// works on; moved the ids of calls whose id or start changes, with what they are from now on.
+const temporaryTables = `CREATE TEMP TABLE stage (lookup VARCHAR NOT NULL, part VARCHAR NOT NULL, n INTEGER NOT NULL);
+	CREATE TEMP TABLE moved (lookup VARCHAR NOT NULL, call_id VARCHAR NOT NULL, started_at TIMESTAMPTZ, merged BOOLEAN NOT NULL)`
+
 // prepare checks that the file is ours, migrates it, and makes the writer's temporary tables.
 func (w *Warehouse) prepare(ctx context.Context) error {
 	if err := w.migrate(ctx); err != nil {
 		return err
 	}
-	if _, err := w.conn.ExecContext(ctx, `CREATE TEMP TABLE stage (lookup VARCHAR NOT NULL, part VARCHAR NOT NULL, n INTEGER NOT NULL)`); err != nil {
-		return fmt.Errorf("make the staging table: %w", err)
+	if _, err := w.conn.ExecContext(ctx, temporaryTables); err != nil {
+		return fmt.Errorf("make the staging tables: %w", err)
 	}
 	var reading int64
 	if err := w.conn.QueryRowContext(ctx, `SELECT coalesce(max(reading), 0) FROM raw_calls`).Scan(&reading); err != nil {
 		return fmt.Errorf("read the last reading number: %w", err)
 	}
-	w.reading.Store(reading)
+	w.readings.startAt(reading)
 	return nil
-}
-
-// NextReading takes the number of a reading, when its request is about to be sent: of two payloads of one call, the one with the higher
-// number is the newer, whatever any clock says and whichever arrives first.
-func (w *Warehouse) NextReading() int64 {
-	return w.reading.Add(1)
 }
 
 // Write runs a function in one transaction, and commits where it returns nil. Writers take turns. After an error, or a panic in the
@@ -206,6 +205,7 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	}
 	done = true
 	w.known.add(tx.stored)
+	w.readings.add(tx.unchanged)
 	return nil
 }
 
@@ -228,8 +228,9 @@ func (w *Warehouse) Close() error {
 
 // Tx is a transaction of the warehouse, valid until the function it was given to returns.
 type Tx struct {
-	w      *Warehouse
-	stored []uint64 // hashes of the keys it stored, known to the warehouse once it commits
+	w         *Warehouse
+	stored    []uint64             // hashes of the keys it stored, known to the warehouse once it commits
+	unchanged map[partDigest]int64 // the newest readings that saw payloads unchanged, remembered once it commits
 }
 
 // ExecContext runs a statement in the transaction.

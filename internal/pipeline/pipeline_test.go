@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
+	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/fakeapi"
 	"syncd/internal/load"
@@ -32,6 +33,9 @@ import (
 var present = time.Date(2026, 3, 18, 15, 30, 0, 0, time.UTC)
 
 const key = "test-key-9d1f0c"
+
+// everything is all that a sync does but for details.
+var everything = pipeline.Options{Kind: "sync", Scope: checkpoint.All}
 
 // setup is one provider over real HTTP, and the source that reads it.
 type setup struct {
@@ -140,7 +144,7 @@ func TestSyncMirrorsEveryProviderAndASecondOneWritesNothing(t *testing.T) {
 			defer w.Close()
 			s := provider(t, p, 700)
 			pl := newPipeline(w)
-			run, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"})
+			run, err := pl.Sync(t.Context(), s.source, everything)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +157,7 @@ func TestSyncMirrorsEveryProviderAndASecondOneWritesNothing(t *testing.T) {
 			expect(t, w, `SELECT count(*) FROM sync.window_ids`, "0")
 
 			before := rows(t, w, `SELECT source, call_id, changed_at, revision FROM calls ORDER BY ALL`)
-			again, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"})
+			again, err := pl.Sync(t.Context(), s.source, everything)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +178,7 @@ func TestASyncThatIsStoppedGoesOnAndEndsAlike(t *testing.T) {
 			dir := t.TempDir()
 			whole := warehouse(t, filepath.Join(dir, "whole.duckdb"))
 			defer whole.Close()
-			if _, err := newPipeline(whole).Sync(t.Context(), provider(t, p, 600).source, pipeline.Options{Kind: "sync"}); err != nil {
+			if _, err := newPipeline(whole).Sync(t.Context(), provider(t, p, 600).source, everything); err != nil {
 				t.Fatal(err)
 			}
 			var stop atomic.Pointer[context.CancelFunc]
@@ -194,7 +198,7 @@ func TestASyncThatIsStoppedGoesOnAndEndsAlike(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				stop.Store(&cancel)
 				w := warehouse(t, path)
-				_, err := newPipeline(w).Sync(ctx, s.source, pipeline.Options{Kind: "sync"})
+				_, err := newPipeline(w).Sync(ctx, s.source, everything)
 				cancel()
 				if err := w.Close(); err != nil {
 					t.Fatal(err)
@@ -271,7 +275,7 @@ func TestATotalThatDisagreesLeavesTheWindowOpenWithBothNumbers(t *testing.T) {
 	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()
 	pl := newPipeline(w)
-	run, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"})
+	run, err := pl.Sync(t.Context(), s.source, everything)
 	if err == nil || !strings.Contains(err.Error(), "it counts 1") || run.Outcome != "failed" {
 		t.Fatalf("%v, outcome %s", err, run.Outcome)
 	}
@@ -281,7 +285,7 @@ func TestATotalThatDisagreesLeavesTheWindowOpenWithBothNumbers(t *testing.T) {
 	}
 
 	lie.Store(false)
-	if _, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"}); err != nil {
+	if _, err := pl.Sync(t.Context(), s.source, everything); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, w, `SELECT count(*) FILTER (state = 'open') FROM sync.windows`, "0")
@@ -300,7 +304,7 @@ func TestAMalformedPageStopsItsWindowAndNoOther(t *testing.T) {
 	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()
 	pl := newPipeline(w)
-	_, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"})
+	_, err := pl.Sync(t.Context(), s.source, everything)
 	var e *extract.Error
 	if !errors.As(err, &e) || e.Class != extract.Malformed || !strings.Contains(err.Error(), "calls") || !strings.Contains(err.Error(), "200") {
 		t.Fatalf("error %v", err)
@@ -313,7 +317,7 @@ func TestAMalformedPageStopsItsWindowAndNoOther(t *testing.T) {
 		t.Errorf("open windows: %v", open)
 	}
 	broken.Store(false)
-	if _, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"}); err != nil {
+	if _, err := pl.Sync(t.Context(), s.source, everything); err != nil {
 		t.Fatal(err)
 	}
 	mirrors(t, w, s)
@@ -338,7 +342,7 @@ func TestAForgottenPositionStartsTheWindowOver(t *testing.T) {
 	})
 	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()
-	if _, err := newPipeline(w).Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"}); err != nil {
+	if _, err := newPipeline(w).Sync(t.Context(), s.source, everything); err != nil {
 		t.Fatal(err)
 	}
 	if !refused.Load() {
@@ -351,7 +355,7 @@ func TestAWrongKeyEndsTheRunWithItsReason(t *testing.T) {
 	s := provider(t, fakeapi.Burki, 10, func(_ *fakeapi.Options, a *extract.Account, _ *transform.Options) { a.Key = "wrong-key-55aa" })
 	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()
-	_, err := newPipeline(w).Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"})
+	_, err := newPipeline(w).Sync(t.Context(), s.source, everything)
 	var e *extract.Error
 	if !errors.As(err, &e) || e.Class != extract.Permanent || strings.Contains(err.Error(), "wrong-key-55aa") {
 		t.Errorf("error %v", err)
@@ -373,7 +377,7 @@ func TestALocalClockThatIsWrongProvesNothingWrong(t *testing.T) {
 			pl := newPipeline(w)
 			pl.Now = func() time.Time { return provided.Add(off) }
 			for range 4 {
-				if _, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"}); err != nil {
+				if _, err := pl.Sync(t.Context(), s.source, everything); err != nil {
 					t.Fatal(err)
 				}
 				mirrors(t, w, s)
@@ -399,7 +403,7 @@ func TestTenIdleSyncsLeaveTheFileSmallAndNoLog(t *testing.T) {
 		w := warehouse(t, path)
 		pl := newPipeline(w)
 		pl.Now = func() time.Time { return provided }
-		if _, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"}); err != nil {
+		if _, err := pl.Sync(t.Context(), s.source, everything); err != nil {
 			t.Fatal(err)
 		}
 		if err := errors.Join(w.Checkpoint(t.Context()), w.Close()); err != nil {

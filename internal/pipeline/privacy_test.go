@@ -11,7 +11,6 @@ import (
 	"syncd/internal/extract"
 	"syncd/internal/fakeapi"
 	"syncd/internal/load"
-	"syncd/internal/pipeline"
 	"syncd/internal/transform"
 )
 
@@ -89,7 +88,7 @@ func TestPrivacyReachesEveryValue(t *testing.T) {
 		for _, name := range []fakeapi.Provider{fakeapi.Millis, fakeapi.Burki, fakeapi.Voicy} {
 			s := provider(t, name, 150, func(_ *fakeapi.Options, _ *extract.Account, o *transform.Options) { o.Privacy = p })
 			plant(t, s, name)
-			if _, err := newPipeline(w).Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"}); err != nil {
+			if _, err := newPipeline(w).Sync(t.Context(), s.source, everything); err != nil {
 				t.Fatal(err)
 			}
 		}

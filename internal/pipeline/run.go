@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,140 +14,219 @@ import (
 	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/load"
+	"syncd/internal/panics"
 )
 
-// ages at which calls are read: for now each once, as soon as it can be.
-var ages = []time.Duration{0}
-
-// run is one run of one source.
+// run is one run of one source. What its windows share is guarded by the desk's lock.
 type run struct {
 	*Pipeline
 	source  Source
 	options Options
-	record  load.Run
-	before  extract.Traffic
+	desk    *desk
+	watcher Watcher
+	traffic *extract.Tally // what this run sent
 
-	book      checkpoint.Book
 	startedAt time.Time // our clock
-	due       time.Time // the present of this run: the provider's clock at its start, as soon as that is known
+	record    load.Run
+	present   time.Time // of this run: the provider's clock at its start, as soon as that is known
 	clockRead bool      // it is known
-	step      time.Duration
-	skip      []checkpoint.Span
-	faults    []error // of windows that were left, while others went on
-	strange   int     // how many windows in a row, none of which had failed before, brought malformed answers
+	forced    []checkpoint.Span
+	skip      map[spanKey]bool // windows that failed: they are left alone until the next run, and never block other work
+	read      map[spanKey]bool // windows that were read to their end
+	faults    []error          // of windows that were left, while others went on
+	strange   int              // how many windows in a row, none of which had failed before, could not be read
+	halved    int
+	details   int64 // answers about single calls that were stored
+	due       int64
 }
 
-// begin records the source and reads its ledger.
+// spanKey is a span that can be a map's key.
+type spanKey struct{ since, until int64 }
+
+func keyOf(s checkpoint.Span) spanKey { return spanKey{s.Since.UnixMicro(), s.Until.UnixMicro()} }
+
+func (k spanKey) span() checkpoint.Span {
+	return checkpoint.Span{Since: time.UnixMicro(k.since).UTC(), Until: time.UnixMicro(k.until).UTC()}
+}
+
+// begin records the source and reads its ledger, where no run of this process has done so yet.
 func (r *run) begin(ctx context.Context) error {
-	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
-		rules, err := tx.SaveSource(ctx, load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start,
-			Reread: r.source.Reread, Schedule: r.source.Schedule, Rules: r.source.Rules})
+	d := r.desk
+	now := load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start, Reread: agesText(r.source.Ages), Schedule: r.source.Schedule,
+		Rules: r.source.Rules, Interval: r.source.Interval, LargestAge: r.source.largestAge(), Fingerprint: r.source.Fingerprint}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r.present = r.startedAt.Add(d.skew)
+	if d.saved != now {
+		if err := r.introduce(ctx, now); err != nil {
+			return err
+		}
+	}
+	if r.options.Force {
+		return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+			resumed := false
+			r.forced, resumed, err = checkpoint.LoadForcedTx(ctx, tx, r.source.Name, r.options.Range, r.startedAt)
+			if resumed {
+				r.Log.Info("going on with what an earlier run left to be read again", zap.String("source", r.source.Name))
+			}
+			return err
+		})
+	}
+	return nil
+}
+
+// introduce saves what the configuration says of the source, and reads its ledger the first time. The desk is locked.
+func (r *run) introduce(ctx context.Context, now load.Source) error {
+	first := r.desk.saved.Name == ""
+	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+		before, err := tx.SaveSource(ctx, now)
 		if err != nil {
 			return err
 		}
-		if rules != "" && rules != r.source.Rules {
+		if before.Rules != "" && before.Rules != now.Rules {
 			r.Log.Warn("privacy or credit_value has changed: what is stored already stays as it was; for one rule throughout, delete the file and sync again",
-				zap.String("source", r.source.Name), zap.String("was", rules), zap.String("is", r.source.Rules))
+				zap.String("source", r.source.Name), zap.String("was", before.Rules), zap.String("is", now.Rules))
 		}
-		if err := tx.EndInterrupted(ctx, r.source.Name); err != nil {
+		if !first {
+			return nil
+		}
+		if err := tx.EndInterrupted(ctx, now.Name); err != nil {
 			return err
 		}
-		if r.book, err = checkpoint.LoadTx(ctx, tx, r.source.Name); err != nil {
-			return err
-		}
-		r.book, err = checkpoint.DropTx(ctx, tx, r.source.Name, r.book, r.source.Start)
+		r.desk.account, r.desk.counted = before.Fingerprint, before.ReconciledAt
+		r.desk.book, err = checkpoint.LoadTx(ctx, tx, now.Name)
 		return err
 	})
+	if err == nil {
+		r.desk.saved = now
+	}
+	return err
 }
 
-// work reads windows until none is left that this run can read.
+// work reads windows until none is left that this run can read, as many at once as it may.
 func (r *run) work(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make([]error, max(1, r.options.Parallel))
+	var readers sync.WaitGroup
+	for i := range errs {
+		readers.Go(func() {
+			if errs[i] = panics.Guard(func() error { return r.readWindows(ctx) }); errs[i] != nil {
+				stop() // the others finish the page at hand
+			}
+		})
+	}
+	readers.Wait()
+	// What ended the run counts, not that the others were told to stop because of it.
+	if at := slices.IndexFunc(errs, func(err error) bool { return err != nil && !errors.Is(err, context.Canceled) }); at >= 0 {
+		return errors.Join(r.left(), errs[at])
+	}
+	return errors.Join(r.left(), errs[0])
+}
+
+// readWindows reads one window after another.
+func (r *run) readWindows(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		w, ok := checkpoint.Next(r.book.Facts, r.book.Open, checkpoint.Want{
-			Start: r.source.Start, Due: r.due, Step: r.step, Skip: r.skip, HeadOnly: r.options.HeadOnly,
-		})
+		w, ok := r.next()
 		if !ok {
-			return r.left()
+			return nil
 		}
-		pages, err := r.readWindow(ctx, w)
-		r.Log.Debug("window", zap.String("source", r.source.Name), zap.Stringer("span", w.Span), zap.Int("pages", pages), zap.Bool("done", err == nil))
-		if err == nil || errors.Is(err, errDisagrees) {
-			r.step = checkpoint.NextStep(r.step, w.Until.Sub(w.Since), pages)
-		}
-		if err == nil {
-			r.strange = 0
-			if r.provedNothing(w.Span) {
-				// A clock that jumps can make a window end in the provider's future. It is read again, but not by this run: without end is no way
-				// to ask.
-				r.Log.Warn("window proved nothing", zap.String("source", r.source.Name), zap.Stringer("window", w.Span))
-				r.skip = append(r.skip, w.Span)
-			}
-			continue
-		}
-		if !leavesOthers(err) {
+		if err := r.readClaimed(ctx, w); err != nil {
 			return err
-		}
-		r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
-		r.skip = append(r.skip, w.Span)
-		r.faults = append(r.faults, err)
-		if !errors.Is(err, errDisagrees) && w.Failures == 0 {
-			r.strange++
-		}
-		if r.strange == strangeLimit {
-			return errors.Join(r.left(), fmt.Errorf("%s: %d windows in a row brought answers that cannot be read, so this run asks no more: check base_url, and whether the provider has trouble or a new API",
-				r.source.Name, strangeLimit))
 		}
 	}
 }
 
-// strangeLimit is when a run stops asking a provider that answers with nothing but what cannot be read. One poison record spoils one window;
-// this many in a row are no accident, and asking for ten years of them would be a storm. A window that had failed before does not count,
-// so that old failures never keep a run from what lies beyond them.
-const strangeLimit = 5
+// readClaimed reads a window that next has claimed, and gives it back, even if that panics.
+func (r *run) readClaimed(ctx context.Context, w checkpoint.Work) error {
+	defer r.desk.release(w.Span)
+	return r.readNext(ctx, w)
+}
 
-// provedNothing reports whether all of a window that was read is still missing.
-func (r *run) provedNothing(s checkpoint.Span) bool {
-	if settled := r.due.Add(-checkpoint.Settle); s.Until.After(settled) {
-		s.Until = settled
+// next plans the next window and claims it.
+func (r *run) next() (checkpoint.Work, bool) {
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for {
+		w, ok := r.plan(d)
+		if !ok {
+			return w, false
+		}
+		if key := keyOf(w.Span); r.read[key] {
+			// It was read and is work all the same: a clock that jumps can make a window end in the provider's future. It is read again, but not
+			// by this run: without end is no way to ask.
+			r.Log.Warn("window proved nothing", zap.String("source", r.source.Name), zap.Stringer("window", w.Span))
+			r.skip[key] = true
+			continue
+		}
+		d.claims = append(d.claims, w.Span)
+		return w, true
 	}
-	if s.Empty() {
-		return false
+}
+
+func (r *run) plan(d *desk) (checkpoint.Work, bool) {
+	taken := slices.Clone(d.claims)
+	for key := range r.skip {
+		taken = append(taken, key.span())
 	}
-	missing := checkpoint.Missing(r.book.Facts, 0, s)
-	return len(missing) == 1 && missing[0].Equal(s)
+	if r.options.Force {
+		return checkpoint.NextForced(d.book, r.forced, taken, d.step)
+	}
+	want := checkpoint.Want{
+		Span: checkpoint.Span{Since: r.source.Start}, Now: r.present, Ages: r.source.Ages, Step: d.step,
+		Scope: r.options.Scope, Taken: taken, Patient: r.options.Patient,
+	}
+	if r.ranged() {
+		// Whatever is open in the range belongs to it; reading again is not asked for.
+		want.Span, want.Ages, want.Scope = r.options.Range, nil, checkpoint.All
+	}
+	return checkpoint.Next(d.book, want)
+}
+
+func (r *run) ranged() bool { return !r.options.Range.Empty() }
+
+// readNext reads a window, and decides what it means where that failed. It returns nil where the run goes on.
+func (r *run) readNext(ctx context.Context, w checkpoint.Work) error {
+	urgency := extract.Later
+	if w.Scope != checkpoint.History {
+		urgency = extract.Live
+	}
+	ctx = extract.WithUrgency(ctx, urgency)
+	rd, pages, err := r.readWindow(ctx, w)
+	r.Log.Debug("window", zap.String("source", r.source.Name), zap.Stringer("span", w.Span), zap.Int("pages", pages), zap.Bool("done", err == nil))
+	r.desk.mu.Lock()
+	if err == nil || errors.Is(err, errDisagrees) {
+		r.desk.step = checkpoint.NextStep(r.desk.step, w.Until.Sub(w.Since), pages)
+	}
+	if err == nil {
+		r.strange = 0
+		r.read[keyOf(w.Span)] = true
+	}
+	r.desk.mu.Unlock()
+	if err == nil {
+		return nil
+	}
+	return r.windowFailed(ctx, rd, w, err)
 }
 
 // readClock learns the provider's clock from the first page that this run gets: a clock of ours that runs ahead must not prove what was not
 // there yet, and one that runs behind must not keep fresh calls waiting. It is learnt once, as every answer tells it a little differently,
 // and never put later than a reading of the head: what that proves must satisfy the plan, or the plan would have no end.
 func (r *run) readClock(readAt, sent time.Time, head bool) {
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !r.clockRead {
-		r.due, r.clockRead = r.startedAt.Add(readAt.Sub(sent)), true
+		d.skew = readAt.Sub(sent)
+		r.present, r.clockRead = r.startedAt.Add(d.skew), true
 	}
-	if head && r.due.After(readAt) {
-		r.due = readAt
+	if head && r.present.After(readAt) {
+		r.present = readAt
 	}
-}
-
-// left is the error of the windows that were left: the first few in full, for the rest their number. The ledger names them all.
-func (r *run) left() error {
-	const shown = 3
-	if len(r.faults) <= shown {
-		return errors.Join(r.faults...)
-	}
-	return errors.Join(append(r.faults[:shown:shown], fmt.Errorf("%s: %d more windows were left open; 'FROM sync.windows' tells each with its error",
-		r.source.Name, len(r.faults)-shown))...)
-}
-
-// errDisagrees says that a window returned another number of calls than the provider counts in it.
-var errDisagrees = errors.New("the provider's count and what it returned disagree")
-
-// leavesOthers reports whether an error concerns its window alone.
-func leavesOthers(err error) bool {
-	return errors.Is(err, errDisagrees) || isClass(err, extract.Malformed, extract.Lost)
 }
 
 // finish writes the run's record.
@@ -153,6 +234,8 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 	record := r.counted()
 	record.FinishedAt, record.Outcome = r.now(), "done"
 	switch {
+	case err == nil && record.Requests == 0 && record.Records == 0:
+		return load.Run{}, nil
 	case err == nil:
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		record.Outcome = "stopped"
@@ -161,7 +244,7 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 	}
 	// A run that was stopped is recorded all the same.
 	ctx = context.WithoutCancel(ctx)
-	if werr := r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SaveRun(ctx, record) }); werr != nil {
+	if werr := r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.FinishRun(ctx, record) }); werr != nil {
 		err = errors.Join(err, fmt.Errorf("%s: record the run: %w", r.source.Name, werr))
 	}
 	return record, err
@@ -169,25 +252,48 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 
 // counted is the run's record with what was sent until now.
 func (r *run) counted() load.Run {
-	record, sent := r.record, r.source.Extract.Traffic()
-	record.Requests = sent.Requests - r.before.Requests
-	record.Retries = sent.Retries - r.before.Retries
+	record := r.record
+	record.Requests, record.Retries = r.traffic.Requests(), r.traffic.Retries()
 	return record
 }
 
-// progress tells the watcher how far the run has come.
+// progress tells the watcher how far the run has come. The desk is locked.
 func (r *run) progress() {
-	if r.Watcher == nil {
+	if r.watcher == nil {
 		return
 	}
-	wanted := checkpoint.Span{Since: r.source.Start, Until: r.due.Add(-checkpoint.Settle)}
-	if wanted.Empty() {
-		return
+	p := Progress{Run: r.counted(), Details: r.details, Due: r.due}
+	wanted := checkpoint.Span{Since: r.source.Start, Until: r.present.Add(-checkpoint.Settle)}
+	if r.ranged() {
+		wanted = r.options.Range
 	}
-	p := Progress{Run: r.counted(), Wanted: wanted.Until.Sub(wanted.Since)}
-	p.Covered = p.Wanted
-	for _, m := range checkpoint.Missing(r.book.Facts, 0, wanted) {
-		p.Covered -= m.Until.Sub(m.Since)
+	if !wanted.Empty() {
+		p.Wanted = wanted.Until.Sub(wanted.Since)
+		left := checkpoint.Missing(r.desk.book.Facts, 0, wanted)
+		if r.options.Force {
+			left = r.forced
+		}
+		p.Covered = p.Wanted
+		for _, m := range left {
+			p.Covered -= m.Until.Sub(m.Since)
+		}
 	}
-	r.Watcher.Committed(p)
+	r.watcher.Committed(p)
+}
+
+// largestAge is the largest age at which calls are read again; 0 where they never are.
+func (s Source) largestAge() time.Duration {
+	if len(s.Ages) == 0 {
+		return 0
+	}
+	return s.Ages[len(s.Ages)-1]
+}
+
+// agesText writes ages as the configuration has them.
+func agesText(ages []time.Duration) string {
+	texts := make([]string, len(ages))
+	for i, a := range ages {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ", ")
 }

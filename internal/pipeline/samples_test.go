@@ -63,7 +63,7 @@ func TestTheDocumentedSampleOfBurki(t *testing.T) {
 	start := time.Date(2024, 1, 15, 0, 0, 0, 0, time.UTC)
 	pl := newPipeline(w)
 	pl.Now = func() time.Time { return start.Add(sampleDay) }
-	run, err := pl.Sync(t.Context(), documented(t, "list_sample.json", "burki", "/api/v1/calls/", start), pipeline.Options{Kind: "sync"})
+	run, err := pl.Sync(t.Context(), documented(t, "list_sample.json", "burki", "/api/v1/calls/", start), everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestTheDocumentedSampleOfVoicy(t *testing.T) {
 	pl := newPipeline(w)
 	pl.Now = func() time.Time { return start.Add(sampleDay) }
 	// The sample says that 42 calls match and shows two: they are stored, and the window stays open, with both numbers.
-	run, err := pl.Sync(t.Context(), documented(t, "list_sample.json", "voicy", "/call-list", start), pipeline.Options{Kind: "sync"})
+	run, err := pl.Sync(t.Context(), documented(t, "list_sample.json", "voicy", "/call-list", start), everything)
 	if err == nil || !strings.Contains(err.Error(), "it counts 42 calls and returned 2") {
 		t.Fatalf("error %v", err)
 	}

@@ -29,7 +29,7 @@ func insertMillis(t *testing.T, s setup, records ...string) {
 
 func syncOnce(t *testing.T, pl *pipeline.Pipeline, s setup) {
 	t.Helper()
-	run, err := pl.Sync(t.Context(), s.source, pipeline.Options{Kind: "sync"})
+	run, err := pl.Sync(t.Context(), s.source, everything)
 	if err != nil {
 		t.Fatal(err)
 	}

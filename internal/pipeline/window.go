@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -18,12 +16,17 @@ import (
 
 // reading is a window being read.
 type reading struct {
-	window  checkpoint.Window
-	seen    map[uint64]struct{} // different ids returned by this reading, over all the processes that shared it
-	visited map[string]bool     // positions asked for by this process
-	stale   int                 // how many pages in a row brought no call that was new to the reading
-	lost    bool                // the position was lost once already
-	batch   batch
+	window      checkpoint.Window
+	seen        map[uint64]struct{} // different ids returned by this reading, over all the processes that shared it
+	visited     map[string]bool     // positions asked for by this process
+	stale       int                 // how many pages in a row brought no call that was new to the reading
+	lost        bool                // the position was lost once already
+	again       bool                // some of it was read before: this reading is done whole, by one process
+	ids         map[uint64]struct{} // where again: the ids of calls that this reading returned, as the warehouse knows them
+	closing     bool                // it has been read to its end, and its count agrees
+	gone        []load.Ref          // calls that the provider says there are no more, as the reading of that number
+	goneReading int64
+	batch       batch
 }
 
 // batch is what was read and is not committed yet.
@@ -33,6 +36,7 @@ type batch struct {
 	pages        int64
 	records      int64
 	observations []call.Observation
+	readings     []int64 // the numbers of the requests that brought them
 	rejects      []call.Reject
 	seen         []uint64 // ids new to the reading
 	shifts       int
@@ -46,17 +50,18 @@ const (
 	batchTime    = 2 * time.Second
 )
 
-// readWindow reads a window to its end and closes it. It returns how many pages it held.
-func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (pages int, err error) {
-	rd := &reading{window: w.Window, visited: make(map[string]bool)}
+// readWindow reads a window to its end and closes it. It returns the reading as it ended, and how many pages it held.
+func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (rd *reading, pages int, err error) {
+	rd = &reading{window: w.Window, visited: make(map[string]bool), again: w.Again, ids: make(map[uint64]struct{})}
+	defer func() { r.endReadings(rd) }()
 	if err := r.resume(ctx, rd); err != nil {
-		return 0, err
+		return rd, 0, err
 	}
 	for {
 		page, number, err := r.fetch(ctx, rd, w.Head)
 		if err != nil {
 			if err := r.pageFailed(ctx, rd, err); err != nil {
-				return rd.window.Pages, err
+				return rd, rd.window.Pages, err
 			}
 			continue
 		}
@@ -66,23 +71,29 @@ func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (pages int, err
 			pages := rd.window.Pages
 			again, err := r.conclude(ctx, rd)
 			if err != nil || !again {
-				return pages, err
+				return rd, pages, err
 			}
 		case ctx.Err() != nil || rd.batch.full(r.now()):
 			if err := r.commit(ctx, rd, r.saveWindow); err != nil {
-				return rd.window.Pages, err
+				return rd, rd.window.Pages, err
 			}
 			if err := ctx.Err(); err != nil {
-				return rd.window.Pages, err
+				return rd, rd.window.Pages, err
 			}
 		}
 	}
 }
 
-// resume takes up what earlier processes did of a window.
+// resume takes up what was done of a window before. A first reading goes on where it was; one that reads again starts over: what it did not
+// return tells something only if one process saw all of it.
 func (r *run) resume(ctx context.Context, rd *reading) error {
-	if rd.window.ID == 0 {
-		rd.seen = make(map[uint64]struct{}) // nobody has read of it yet
+	rd.seen = make(map[uint64]struct{})
+	switch {
+	case rd.window.ID == 0:
+		return nil // nobody has read of it yet
+	case rd.again && rd.window.Position != "":
+		return r.commit(ctx, rd, r.restartWindow)
+	case rd.again:
 		return nil
 	}
 	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
@@ -96,6 +107,7 @@ func (r *run) resume(ctx context.Context, rd *reading) error {
 func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, int64, error) {
 	position := rd.window.Position
 	number, sent := r.Warehouse.NextReading(), r.now()
+	rd.batch.readings = append(rd.batch.readings, number)
 	page, err := r.source.Extract.Fetch(ctx, extract.Window(rd.window.Span), extract.Position(position))
 	if err != nil {
 		return page, 0, err
@@ -159,12 +171,15 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 			rd.seen[id] = struct{}{}
 			b.seen = append(b.seen, id)
 		}
+		rd.note(rec.ID)
 		result := r.source.Transform.Record(rec)
 		if result.Reject != nil {
 			b.rejects = append(b.rejects, *result.Reject)
 			continue
 		}
 		result.Observation.Reading = number
+		rd.note(result.Observation.Call.ID)
+		rd.note(result.Observation.Alias)
 		b.observations = append(b.observations, result.Observation)
 	}
 	rd.window.Position = string(page.Next)
@@ -172,7 +187,17 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	if page.Total != nil { // an older server among several may leave it out
 		rd.window.Total = page.Total
 	}
-	rd.window.Failures, rd.window.Error = 0, ""
+	if !rd.again && !rd.lost {
+		// It has got further than ever before. A reading that started over has not, and what failed may lie ahead.
+		rd.window.Failures, rd.window.Error, rd.window.RetryAt = 0, "", time.Time{}
+	}
+}
+
+// note remembers the id of a call that the reading returned.
+func (rd *reading) note(id string) {
+	if rd.again && id != "" {
+		rd.ids[xxh3.HashString(id)] = struct{}{}
+	}
 }
 
 // identity is what makes two records of a reading the same: their id. Where there is none it is their bytes, and of records of one page that
@@ -201,8 +226,7 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) error {
 		rd.lost, rd.visited, rd.stale = true, make(map[string]bool), 0
 		save = r.restartWindow
 	case isClass(err, extract.Malformed, extract.Lost):
-		rd.window.Failures++
-		rd.window.Error = err.Error()
+		rd.failed(err, r.now())
 	case rd.batch.pages == 0:
 		return err
 	}
@@ -215,25 +239,19 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) error {
 	return err
 }
 
-// isClass reports whether an error is the extractor's and of one of the classes.
-func isClass(err error, classes ...extract.Class) bool {
-	var e *extract.Error
-	return errors.As(err, &e) && slices.Contains(classes, e.Class)
-}
-
 // conclude closes a window that was read to its end, if the provider's count agrees with what it returned. It reports whether the window
 // is to be read again.
 func (r *run) conclude(ctx context.Context, rd *reading) (again bool, _ error) {
 	w := &rd.window
 	if w.Total == nil || *w.Total == int64(len(rd.seen)) {
-		return false, r.commit(ctx, rd, r.closeWindow)
+		return false, r.closeRead(ctx, rd)
 	}
 	disagreement := fmt.Errorf("%s: %s: %w: it counts %d calls and returned %d; read again at the next sync",
 		r.source.Name, w.Span, errDisagrees, *w.Total, len(rd.seen))
 	w.Attempt++
 	again = w.Attempt == 1
 	if !again {
-		w.Error = disagreement.Error()
+		w.Error, w.RetryAt = disagreement.Error(), r.now().Add(pauseAfter(w.Attempt-1))
 	}
 	if settled := w.ReadAt.Add(-checkpoint.Settle); again && settled.Before(w.Until) && w.Since.Before(settled) {
 		// Calls of the last minute may be listed late, while the head is being read. They are stored, and nobody claims them yet; without them
@@ -248,92 +266,4 @@ func (r *run) conclude(ctx context.Context, rd *reading) (again bool, _ error) {
 	}
 	rd.visited, rd.stale = make(map[string]bool), 0
 	return true, nil
-}
-
-// step is what a commit does to the ledger: save, restart or close the window. It returns the book and the window as they will be.
-type step func(ctx context.Context, tx *load.Tx, rd *reading) (checkpoint.Book, checkpoint.Window, error)
-
-// saveWindow keeps the window open at its position. A window that failed before its first page is kept too, so that it can be seen.
-func (r *run) saveWindow(ctx context.Context, tx *load.Tx, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
-	w, err := checkpoint.SaveTx(ctx, tx, r.source.Name, rd.window, rd.batch.seen)
-	return r.withOpen(w), w, err
-}
-
-// restartWindow puts the window back to its start.
-func (r *run) restartWindow(ctx context.Context, tx *load.Tx, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
-	w, err := checkpoint.RestartTx(ctx, tx, r.source.Name, rd.window)
-	clear(rd.seen)
-	return r.withOpen(w), w, err
-}
-
-// closeWindow turns the window into a fact.
-func (r *run) closeWindow(ctx context.Context, tx *load.Tx, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
-	book, err := checkpoint.CloseTx(ctx, tx, r.source.Name, r.book, rd.window, ages)
-	return book, rd.window, err
-}
-
-// withOpen is the book with the window as it is now.
-func (r *run) withOpen(w checkpoint.Window) checkpoint.Book {
-	b := checkpoint.Book{Facts: r.book.Facts}
-	for _, o := range r.book.Open {
-		if o.ID != w.ID {
-			b.Open = append(b.Open, o)
-		}
-	}
-	b.Open = append(b.Open, w)
-	return b
-}
-
-// commit makes the batch, the step of the ledger and the run's counts durable together, and then forgets the batch.
-//
-// If the process dies before the commit returns, the file holds the state before the batch: the same pages are asked for again and nothing
-// is lost or doubled. If it dies after, the next process goes on from the new position. Being told to stop does not interrupt it: a batch is
-// small, and finishing it is the quickest way to stop well.
-func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
-	ctx = context.WithoutCancel(ctx)
-	b := &rd.batch
-	var (
-		record load.Run
-		book   checkpoint.Book
-		window checkpoint.Window
-	)
-	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
-		counts, err := tx.Upsert(ctx, r.source.Name, b.observations)
-		if err != nil {
-			return err
-		}
-		if err := tx.Reject(ctx, r.record.ID, b.rejects); err != nil {
-			return err
-		}
-		if b.shifts > 0 {
-			if err := tx.AddDrift(ctx, r.source.Name, shifted(rd.window), r.now(), int64(b.shifts)); err != nil {
-				return err
-			}
-		}
-		if book, window, err = ledger(ctx, tx, rd); err != nil {
-			return err
-		}
-		record = r.counted()
-		record.Pages += b.pages
-		record.Records += b.records
-		record.Inserted += counts.Inserted
-		record.Updated += counts.Updated
-		record.Unchanged += counts.Unchanged
-		record.Rejected += int64(len(b.rejects))
-		record.Drift += counts.Drift + int64(b.shifts)
-		return tx.SaveRun(ctx, record)
-	})
-	if err != nil {
-		return fmt.Errorf("%s: commit %d records of %s: %w", r.source.Name, b.records, rd.window.Span, err)
-	}
-	r.Log.Debug("commit", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int64("pages", b.pages), zap.Int64("records", b.records),
-		zap.Int64("inserted", record.Inserted), zap.Int64("updated", record.Updated), zap.Int64("unchanged", record.Unchanged), zap.Int64("rejected", record.Rejected))
-	r.record, r.book, rd.window, rd.batch = record, book, window, batch{}
-	r.progress()
-	return nil
-}
-
-// shifted is the drift of rows that moved between two pages of a window.
-func shifted(w checkpoint.Window) call.Drift {
-	return call.Drift{Path: "list: rows moved between pages", Sample: w.Span.String()}
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,16 +25,14 @@ type fault struct {
 	excerpt string
 	reason  string
 	again   bool          // another attempt may go better
+	unsent  bool          // nothing left: the provider asked earlier to be left alone for too long
 	asked   time.Duration // how long the provider wants to be left alone first; 0: it does not say
 	took    time.Duration
 }
 
 // attempt sends a request once, and again to where the provider redirects it.
 func (c *Client) attempt(ctx context.Context, r Request) (Response, *fault) {
-	target := *c.base
-	target.Path += r.Path
-	target.RawQuery = r.Query.Encode()
-	at := &target
+	at := c.target(r)
 	for range maxRedirects + 1 {
 		resp, f := c.exchange(ctx, r, at)
 		if f != nil {
@@ -51,19 +50,46 @@ func (c *Client) attempt(ctx context.Context, r Request) (Response, *fault) {
 	return Response{}, &fault{kind: Redirected, reason: fmt.Sprintf("redirected more than %d times", maxRedirects)}
 }
 
+// target is where a request goes.
+func (c *Client) target(r Request) *url.URL {
+	u := *c.base
+	path, escaped := r.Path, r.Path
+	if from, to := strings.IndexByte(r.Path, '{'), strings.IndexByte(r.Path, '}'); r.ID != "" && from >= 0 && to > from {
+		path = r.Path[:from] + r.ID + r.Path[to+1:]
+		escaped = r.Path[:from] + segment(r.ID) + r.Path[to+1:]
+	}
+	// RawPath counts only beside the Path that it stands for, so both are set.
+	u.Path, u.RawPath = u.Path+path, c.base.EscapedPath()+escaped
+	u.RawQuery = r.Query.Encode()
+	return &u
+}
+
+// segment writes an id as one segment of a path. The dots of "." and ".." are escaped too, as these two would lead to another path.
+func segment(id string) string {
+	if id == "." || id == ".." {
+		return strings.ReplaceAll(id, ".", "%2E")
+	}
+	return url.PathEscape(id)
+}
+
 // exchange sends one request and reads its answer.
 func (c *Client) exchange(ctx context.Context, r Request, at *url.URL) (Response, *fault) {
 	if err := c.limit.acquire(ctx); err != nil {
-		return Response{}, &fault{reason: err.Error()} // ctx has ended, which the caller sees
+		f := &fault{reason: err.Error(), unsent: true} // or ctx has ended, which the caller sees
+		if alone := (*leftAlone)(nil); errors.As(err, &alone) {
+			f.asked = time.Until(alone.until)
+		}
+		return Response{}, f
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	req, err := c.request(bounded, r, at)
 	if err != nil {
-		c.limit.release(time.Now())
+		c.limit.giveBack()
 		return Response{}, &fault{kind: Unusable, reason: "the request cannot be made: " + c.describe(err)}
 	}
 	c.requests.Add(1)
+	tallyOf(ctx).requests.Add(1)
 	sent := time.Now()
 	res, err := c.transport.RoundTrip(req)
 	answered := time.Now()
@@ -72,7 +98,7 @@ func (c *Client) exchange(ctx context.Context, r Request, at *url.URL) (Response
 		return Response{}, &fault{reason: c.describe(err), again: mayPass(err), took: time.Since(sent)}
 	}
 	defer res.Body.Close() //nolint:errcheck // an answer that was read to its end, or is given up, has nothing left to say
-	body, f := c.read(res)
+	body, f := c.read(r, res)
 	if f != nil {
 		f.status, f.took = res.StatusCode, time.Since(sent)
 		return Response{}, f
@@ -81,7 +107,7 @@ func (c *Client) exchange(ctx context.Context, r Request, at *url.URL) (Response
 		Status: res.StatusCode, Header: res.Header, Body: body,
 		SentAt: sent.UTC(), ReceivedAt: time.Now().UTC(), Clock: providerClock(res.Header, sent, answered).UTC(),
 	}
-	return resp, c.later(resp)
+	return resp, c.later(r, resp)
 }
 
 func (c *Client) request(ctx context.Context, r Request, at *url.URL) (*http.Request, error) {
@@ -117,7 +143,7 @@ func sendOnce(req *http.Request) {
 }
 
 // read returns the body. The limit holds after decompression, so that a small answer cannot become a large one.
-func (c *Client) read(res *http.Response) ([]byte, *fault) {
+func (c *Client) read(r Request, res *http.Response) ([]byte, *fault) {
 	limit := c.config.MaxBody
 	success := res.StatusCode < 300
 	if !success {
@@ -134,7 +160,7 @@ func (c *Client) read(res *http.Response) ([]byte, *fault) {
 	case int64(body.Len()) > limit && success:
 		return nil, &fault{
 			kind:   Unusable,
-			reason: fmt.Sprintf("the answer is larger than %d bytes", limit), excerpt: c.Excerpt(res.StatusCode, body.Bytes()),
+			reason: fmt.Sprintf("the answer is larger than %d bytes", limit), excerpt: c.Excerpt(r, res.StatusCode, body.Bytes()),
 		}
 	}
 	// A refusal whose text broke off is a refusal all the same.

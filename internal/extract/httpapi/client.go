@@ -1,10 +1,10 @@
 // Package httpapi sends requests to one account of a JSON API, and brings back whole answers or an error.
 //
-// It owns the way there and back: the key, the rate limit, retries and how long the provider wants to be left alone, redirects, timeouts,
-// how large an answer may be, and what of an answer may be shown. It refuses meaning: an answer of any status but those that
-// say "later" is returned as it came, and what is in it is the caller's business.
+// It owns the way there and back: the key, the rate limit and who goes first under it, retries and how long the provider wants to be left
+// alone, redirects, timeouts, how large an answer may be, and what of an answer may be shown. It refuses meaning: an answer of any status
+// but those that say "later" is returned as it came, and what is in it is the caller's business.
 //
-// Its errors name hosts and statuses, and never a query, a key or what a provider wrote beyond a redacted excerpt.
+// Its errors name hosts and statuses, and never a query, a key, the id in a path or what a provider wrote beyond a redacted excerpt.
 package httpapi
 
 import (
@@ -30,6 +30,8 @@ type Config struct {
 	UserAgent  string // "": syncd
 
 	Rate     Rate
+	Limits   *Limits       // shared with other clients; nil: the rate limit is this client's own
+	Account  string        // with Limits: which account this is. It is kept, so it must hold no secret
 	Timeout  time.Duration // for one attempt, its body included; 0: 30 s
 	Attempts int           // for one request, the first included; 0: 6
 	// Patience is how long one request is tried for, in attempts and the client's own pauses; waits that the provider or the rate
@@ -37,7 +39,7 @@ type Config struct {
 	Patience time.Duration
 	MaxBody  int64 // bytes of an answer, decompressed; 0: 64 MiB
 
-	Transport http.RoundTripper // nil: one of the client's own. It must not send a request twice
+	Transport http.RoundTripper // nil: one of the client's own. It must not send a request twice: no rate limit would see the second
 }
 
 // Rate allows Requests in any span of time Per. The zero Rate is no limit.
@@ -66,7 +68,8 @@ type Client struct {
 // Request is one question.
 type Request struct {
 	Method string
-	Path   string // below BaseURL, beginning with a slash
+	Path   string // below BaseURL, beginning with a slash; with an ID, {…} is its place
+	ID     string // what stands at that place, escaped, as one segment whatever is in it; "": the path is as it stands
 	Query  url.Values
 	JSON   []byte // the body; nil: none
 	Once   bool   // never try again: whoever asks wants to know how things are, now
@@ -102,9 +105,15 @@ func New(c Config) (*Client, error) {
 	if c.Rate.Requests < 0 || (c.Rate.Requests > 0) != (c.Rate.Per > 0) {
 		return nil, fmt.Errorf("rate limit of %d requests in %s: both must be positive", c.Rate.Requests, c.Rate.Per)
 	}
+	if c.Limits != nil && c.Account == "" {
+		return nil, errors.New("limits are shared by account, and this one has no name")
+	}
 	c.setDefaults()
-	base.Path = strings.TrimSuffix(base.Path, "/")
-	client := &Client{config: c, base: base, transport: c.Transport, limit: newLimiter(c.Rate)}
+	base.Path, base.RawPath = strings.TrimSuffix(base.Path, "/"), strings.TrimSuffix(base.RawPath, "/")
+	client := &Client{config: c, base: base, transport: c.Transport}
+	if client.limit = newLimiter(c.Rate); c.Limits != nil {
+		client.limit = c.Limits.of(c.Account, c.Rate)
+	}
 	if client.transport == nil {
 		client.transport = newTransport()
 	}
@@ -149,7 +158,7 @@ func newTransport() *http.Transport {
 }
 
 // Do sends a request until it is answered, and returns the answer, whatever its status, unless that says "later" (408, 425, 429,
-// 5xx but 501). Its errors are *Error, or the context's own.
+// 5xx but 501). Its errors are *Error, or the context's own. Its urgency is that of the context, see [WithUrgency].
 func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 	pauses := newBackOff()
 	var spent time.Duration
@@ -160,6 +169,9 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 		}
 		if err := ctx.Err(); err != nil {
 			return Response{}, err
+		}
+		if fault.unsent {
+			return Response{}, fault.giveUp(attempt - 1)
 		}
 		if !fault.again {
 			return Response{}, fault.giveUp(attempt)
@@ -172,18 +184,22 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 		if r.Once || attempt == c.config.Attempts || spent > c.config.Patience || fault.asked > longestWait {
 			return Response{}, fault.giveUp(attempt)
 		}
-		// The wait that was asked for holds up every request of the account, the next attempt among them.
-		c.limit.hold(time.Now().Add(fault.asked))
+		// The wait that was asked for is not slept here: it holds up every request of the account, the next attempt among them.
 		if err := sleep(ctx, pause); err != nil {
 			return Response{}, err
 		}
 		c.retries.Add(1)
+		tallyOf(ctx).retries.Add(1)
 	}
 }
 
-// Excerpt returns the beginning of an answer as it may be shown: without the key, as [Excerpt] does.
-func (c *Client) Excerpt(status int, body []byte) string {
-	return Excerpt(status, body, c.config.Key)
+// Excerpt returns the beginning of an answer to a request as it may be shown: without the key and the id, as [Excerpt] does.
+func (c *Client) Excerpt(r Request, status int, body []byte) string {
+	secrets := []string{c.config.Key}
+	if len(r.ID) >= shortestNumber {
+		secrets = append(secrets, r.ID)
+	}
+	return Excerpt(status, body, secrets...)
 }
 
 // Requests is how many requests were sent, retries and followed redirects included.

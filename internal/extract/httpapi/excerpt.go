@@ -20,6 +20,8 @@ const (
 	maxMessage = 1 << 10  // bytes of a text that may be an error message
 	maxScanned = 64 << 10 // bytes of a text that are looked at
 	hidden     = "…"
+
+	shortestNumber = 5 // digits that may be a phone number, or enough of one; an id that is shorter is none
 )
 
 // Excerpt returns the beginning of an answer with nothing in it that must not be seen: no secret, no phone number, no turn of a transcript.
@@ -108,7 +110,7 @@ func (e *excerpt) write(t jsontext.Token) {
 		e.string(t.String(), isName, speaks)
 	case '0':
 		text := t.String()
-		if !e.refusal || digits(text) >= 5 {
+		if !e.refusal || digits(text) >= shortestNumber {
 			text = hidden
 		}
 		e.out.WriteString(text)

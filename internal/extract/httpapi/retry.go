@@ -22,6 +22,10 @@ const (
 	// longestWait is the longest that a provider is waited for at its own word. A longer wait is worth an error that says until when: the caller
 	// may have better to do.
 	longestWait = 5 * time.Minute
+	// longestHold is for how long a wait that is asked for is remembered. Until then no request of the account leaves: each returns at once with
+	// an error that says until when, or waits where that is near. Then the provider is asked again, as one absurd answer must not stop an
+	// account for good.
+	longestHold = time.Hour
 	// crowdedPause is the least pause after a 429 that does not say for how long. Limits are counted in minutes: half a second is in vain.
 	crowdedPause = 10 * time.Second
 	// latestReset is the end of the year 9999 in Unix seconds. A later one counts in milliseconds, or not at all.
@@ -40,8 +44,9 @@ func newBackOff() *backoff.ExponentialBackOff {
 	)
 }
 
-// later returns the fault of an answer that says "not now", and nil for any other. It heeds what the answer says of the rate limit.
-func (c *Client) later(resp Response) *fault {
+// later returns the fault of an answer that says "not now", and nil for any other. What the answer says of the rate limit holds up every
+// request of the account from here on, whether or not this one is tried again.
+func (c *Client) later(r Request, resp Response) *fault {
 	now := resp.ReceivedAt
 	if !saysLater(resp.Status) {
 		if wait := resetWait(resp.Header, now); wait > 0 && resp.Header.Get("X-RateLimit-Remaining") == "0" {
@@ -49,12 +54,18 @@ func (c *Client) later(resp Response) *fault {
 		}
 		return nil
 	}
+	asked := askedWait(resp.Status, resp.Header, resp.Body, now)
+	hold := min(asked, longestHold)
+	if asked == 0 && resp.Status == http.StatusTooManyRequests {
+		hold = crowdedPause
+	}
+	c.limit.hold(now.Add(hold))
 	return &fault{
 		status:  resp.Status,
-		excerpt: c.Excerpt(resp.Status, resp.Body),
+		excerpt: c.Excerpt(r, resp.Status, resp.Body),
 		reason:  "the provider cannot answer now",
 		again:   true,
-		asked:   askedWait(resp.Status, resp.Header, resp.Body, now),
+		asked:   asked,
 		took:    resp.ReceivedAt.Sub(resp.SentAt),
 	}
 }

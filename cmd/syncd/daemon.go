@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"syncd/internal/checkpoint"
+	"syncd/internal/load"
+	"syncd/internal/panics"
+	"syncd/internal/pipeline"
+	"syncd/internal/schedule"
+)
+
+// daemon runs every source on its schedule. At a tick a source's live work is done: the head, and what is due again. Its history and its
+// details follow in the background, each once at a time, and give way to live work under the rate limit. So a first reading of ten years
+// never keeps a fresh call waiting, and a tick never waits for either.
+type daemon struct {
+	*holder
+	log *zap.Logger
+
+	mu         sync.Mutex
+	behind     map[string]bool // what of which source is done in the background now
+	parked     map[string]time.Time
+	said       map[string]saying // the last error of each source
+	dirty      bool              // something was committed since the file was last brought up to date
+	background sync.WaitGroup
+}
+
+// saying is an error that was logged.
+type saying struct {
+	text string
+	at   time.Time
+}
+
+const (
+	// parkedFor is how long a source is left alone that cannot be read until a person acts. It is tried again then, as a provider that had
+	// mixed up its keys for an hour must not cost a night.
+	parkedFor = time.Hour
+	// sayAgain is how often an error is logged that goes on.
+	sayAgain = time.Hour
+	// saveEvery is how often the write-ahead log is brought into the file, where there is something in it.
+	saveEvery = 5 * time.Minute
+	houseEach = 24 * time.Hour
+)
+
+func newDaemon(h *holder, log *zap.Logger) *daemon {
+	return &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]saying)}
+}
+
+// run does the work of all sources until ctx ends, and returns when all of it has come to rest.
+func (d *daemon) run(ctx context.Context) error {
+	jobs := make([]schedule.Job, 0, len(d.sources)+2)
+	for _, s := range d.sources {
+		times, err := schedule.Parse(s.Schedule)
+		if err != nil {
+			return fmt.Errorf("source %s: schedule: %w", s.Name, err)
+		}
+		jobs = append(jobs, schedule.Job{Name: s.Name, Schedule: times, Do: func(ctx context.Context) error { return d.tick(ctx, s) }})
+	}
+	for _, j := range []struct {
+		name  string
+		every time.Duration
+		do    func(context.Context) error
+	}{{"(save)", saveEvery, d.save}, {"(house)", houseEach, d.tidy}} {
+		times, err := schedule.Parse("@every " + j.every.String())
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, schedule.Job{Name: j.name, Schedule: times, Do: j.do})
+	}
+	err := schedule.Run(ctx, jobs, schedule.Options{Report: d.report, Now: d.pipeline.Now})
+	d.background.Wait()
+	return err
+}
+
+// tick does a source's live work, and sets the rest of it going. What went wrong has been said, and is tried again at the next tick.
+func (d *daemon) tick(ctx context.Context, s pipeline.Source) error {
+	if d.isParked(s.Name) {
+		return nil
+	}
+	run, err := d.sync(ctx, s, pipeline.Options{Kind: "live", Scope: checkpoint.Head | checkpoint.Rereads, Patient: true})
+	if err != nil || run.Outcome == "failed" || ctx.Err() != nil {
+		return nil
+	}
+	d.later(ctx, s, pipeline.Options{Kind: "history", Scope: checkpoint.History, Patient: true})
+	d.later(ctx, s, pipeline.Options{Kind: "details", Details: true, Patient: true})
+	return nil
+}
+
+// later does work of a source in the background, unless it is being done.
+func (d *daemon) later(ctx context.Context, s pipeline.Source, o pipeline.Options) {
+	key := s.Name + " " + o.Kind
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.behind[key] {
+		return
+	}
+	d.behind[key] = true
+	d.background.Go(func() {
+		defer func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			delete(d.behind, key)
+		}()
+		// What went wrong has been said.
+		_, _ = d.sync(ctx, s, o)
+	})
+}
+
+// sync does work of a source, says what came of it, and parks a source that cannot be read until a person acts. A panic costs the source this
+// run and no other source anything.
+func (d *daemon) sync(ctx context.Context, s pipeline.Source, o pipeline.Options) (run load.Run, err error) {
+	o.Watcher = d.activity
+	err = panics.Guard(func() (err error) {
+		run, err = d.pipeline.Sync(ctx, s, o)
+		return err
+	})
+	d.activity.ended(s.Name, o.Kind)
+	d.mu.Lock()
+	d.dirty = d.dirty || run.Records > 0
+	d.mu.Unlock()
+	switch {
+	case err == nil:
+		d.well(ctx, s, run)
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case pipeline.NeedsPerson(err):
+		d.park(ctx, s, err)
+	default:
+		d.say(s.Name, "source failed, and is tried again at its next tick", err)
+	}
+	return run, err
+}
+
+// well says that a source that had been in trouble is read again, and what a run brought.
+func (d *daemon) well(ctx context.Context, s pipeline.Source, run load.Run) {
+	d.mu.Lock()
+	_, trouble := d.said[s.Name]
+	_, parked := d.parked[s.Name]
+	if run.Requests > 0 {
+		delete(d.said, s.Name)
+		delete(d.parked, s.Name)
+	}
+	d.mu.Unlock()
+	if run.Requests == 0 {
+		return
+	}
+	if parked {
+		if err := d.pipeline.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.Unpark(ctx, s.Name) }); err != nil {
+			d.report(s.Name, err)
+		}
+	}
+	level := zap.DebugLevel
+	if trouble || run.Inserted+run.Updated+run.Rejected > 0 {
+		level = zap.InfoLevel
+	}
+	d.log.Log(level, "synced", zap.String("source", s.Name), zap.String("kind", run.Kind), zap.Int64("inserted", run.Inserted), zap.Int64("updated", run.Updated),
+		zap.Int64("rejected", run.Rejected), zap.Int64("requests", run.Requests), zap.Bool("after trouble", trouble))
+}
+
+// park leaves a source alone for a while.
+func (d *daemon) park(ctx context.Context, s pipeline.Source, why error) {
+	d.say(s.Name, "source parked; the others go on, and it is tried again in an hour", why)
+	d.mu.Lock()
+	d.parked[s.Name] = d.pipeline.Now().Add(parkedFor)
+	d.mu.Unlock()
+	if err := d.pipeline.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.Park(ctx, s.Name, why.Error()) }); err != nil {
+		d.report(s.Name, err)
+	}
+}
+
+func (d *daemon) isParked(source string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.parked[source].After(d.pipeline.Now())
+}
+
+// say logs an error once, and again each hour while it goes on: an outage of three days is not three days of lines.
+func (d *daemon) say(source, what string, err error) {
+	now, text := d.pipeline.Now(), err.Error()
+	d.mu.Lock()
+	last, known := d.said[source]
+	news := !known || now.Sub(last.at) >= sayAgain
+	if news {
+		d.said[source] = saying{text, now}
+	}
+	d.mu.Unlock()
+	if news {
+		d.log.Error(what, zap.String("source", source), zap.Error(err))
+	}
+}
+
+// report is told what a job could not handle itself.
+func (d *daemon) report(name string, err error) {
+	d.log.Error("job failed, and is tried again at its next tick", zap.String("job", name), zap.Error(err))
+}
+
+// save brings what was committed into the file, so that its write-ahead log stays small, and opening it after a crash quick.
+func (d *daemon) save(ctx context.Context) error {
+	d.mu.Lock()
+	dirty := d.dirty
+	d.dirty = false
+	d.mu.Unlock()
+	if !dirty {
+		return nil
+	}
+	return d.pipeline.Warehouse.Checkpoint(ctx)
+}
+
+// tidy drops what is too old to be kept.
+func (d *daemon) tidy(ctx context.Context) error {
+	return keepHouse(ctx, d.pipeline.Warehouse, d.config, d.pipeline.Now())
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"syncd/internal/config"
+	"syncd/internal/control"
+	"syncd/internal/load"
+	"syncd/internal/pipeline"
+	"syncd/internal/server"
+)
+
+func newRun(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "be the daemon: every source on its schedule, until told to stop",
+		Long: `run reads every source on its schedule, settles calls as they change, fetches their
+details and fills in history in the background, until SIGINT or SIGTERM. Other
+commands hand their work to it while it runs.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, all, err := a.configured(nil)
+			if err != nil {
+				return err
+			}
+			return a.runDaemon(cmd.Context(), c, all)
+		},
+	}
+}
+
+// runDaemon opens the warehouse and is the daemon until ctx ends.
+func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.Source) (err error) {
+	log, err := a.newLog(c.Log, a.term.err)
+	if err != nil {
+		return err
+	}
+	w, err := a.openWhenFree(ctx, c)
+	if err != nil {
+		return err
+	}
+	// Whatever was committed is brought into the file, however this ends: the next to open it finds no log to replay.
+	defer func() {
+		err = errors.Join(err, w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+	}()
+	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now, Log: log}
+	h := &holder{pipeline: p, config: c, sources: all, activity: newActivity(), since: time.Now(), served: make(chan error, 1)}
+	if err := keepHouse(ctx, w, c, time.Now()); err != nil {
+		return err
+	}
+	h.serve(ctx, log)
+	defer func() { err = errors.Join(err, h.Close()) }()
+	together, ctx := errgroup.WithContext(ctx)
+	if c.Server.HTTP != "" {
+		if err := serveHTTP(ctx, together, h, log); err != nil {
+			return err
+		}
+	}
+	log.Info("syncd runs", zap.String("version", version()), zap.Int("sources", len(all)), zap.String("warehouse", c.Warehouse.Path), zap.String("http", c.Server.HTTP))
+	together.Go(func() error { return newDaemon(h, log).run(ctx) })
+	err = together.Wait()
+	log.Info("syncd has stopped")
+	return err
+}
+
+// serveHTTP serves health and status on the configured address.
+func serveHTTP(ctx context.Context, together *errgroup.Group, h *holder, log *zap.Logger) error {
+	s, err := server.New(h.config.Server.HTTP, h)
+	if err != nil {
+		return err
+	}
+	s.Report = func(err error) { log.Warn("http", zap.Error(err)) }
+	if err := s.Listen(ctx); err != nil {
+		return err
+	}
+	together.Go(func() error { return s.Serve(ctx) })
+	return nil
+}
+
+// openWhenFree opens the warehouse, and waits for a command that holds it. A daemon that holds it is an error: it would be waited for
+// without end.
+func (a *app) openWhenFree(ctx context.Context, c *config.Config) (*load.Warehouse, error) {
+	wait := a.waiting("to run")
+	for {
+		w, err := load.Open(ctx, warehouseOptions(c.Warehouse))
+		if !errors.Is(err, load.ErrBusy) {
+			return w, err
+		}
+		r, serr := askStatus(ctx, c)
+		if serr == nil && r.Process != nil && r.Process.Daemon {
+			return nil, fmt.Errorf("syncd runs on this warehouse already, as process %d; 'syncd status' shows what it does", r.Process.PID)
+		}
+		if serr != nil && !errors.Is(serr, control.ErrNobody) {
+			return nil, serr
+		}
+		if err := wait(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"syncd/internal/extract"
+	"syncd/internal/load"
+)
+
+// knownCalls is how many of the newest calls are asked for to see whether a new key opens the same account.
+const knownCalls = 5
+
+// ErrOtherAccount says that a source's key opens an account that knows none of its calls.
+type ErrOtherAccount struct {
+	Source string
+	Asked  int // how many of the source's newest calls it was asked for
+}
+
+func (e *ErrOtherAccount) Error() string {
+	return fmt.Sprintf("%s: is this another account? its key or base_url has changed, and the account that they open knows none of the %d newest calls that are stored; nothing was read. "+
+		"If it is another, give it a source of its own, with a name of its own, and put the old key back; if it is the right one, run 'syncd sync %s --accept-account'", e.Source, e.Asked, e.Source)
+}
+
+// checkAccount makes sure that the key opens the account that the source's calls came from. A key that is renewed is nothing to ask a person
+// about: the account that it opens knows the calls.
+func (r *run) checkAccount(ctx context.Context) error {
+	d, now := r.desk, r.source.Fingerprint
+	d.mu.Lock()
+	before := d.account
+	d.mu.Unlock()
+	if before == now {
+		return nil
+	}
+	if before != "" && !r.options.AcceptAccount {
+		if err := r.knowsOurCalls(extract.WithUrgency(ctx, extract.Live)); err != nil {
+			return err
+		}
+		r.Log.Info("the key or base_url has changed, and opens the same account", zap.String("source", r.source.Name))
+	}
+	if before != "" {
+		if err := r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SetFingerprint(ctx, r.source.Name, now) }); err != nil {
+			return err
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.account = now
+	return nil
+}
+
+// knowsOurCalls asks for the newest calls that are stored, until one is known.
+func (r *run) knowsOurCalls(ctx context.Context) error {
+	var newest []load.Ref
+	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		newest, err = tx.NewestCalls(ctx, r.source.Name, knownCalls)
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, c := range newest {
+		_, err := r.source.Extract.Detail(ctx, extract.Single, c.ID)
+		switch {
+		case err == nil:
+			return nil
+		case !isClass(err, extract.Missing):
+			return err
+		}
+	}
+	if len(newest) == 0 {
+		return nil // nothing is there that another account could mix with
+	}
+	return &ErrOtherAccount{r.source.Name, len(newest)}
+}
+
+// reconcileEvery is how often the provider's total is held against the warehouse.
+const reconcileEvery = 24 * time.Hour
+
+// reconcile holds the number of calls that the provider has in all against the warehouse, once a day, where it tells one. It is shown, and
+// decides nothing: the warehouse may well begin later than the provider.
+func (r *run) reconcile(ctx context.Context) error {
+	d, now := r.desk, r.now()
+	d.mu.Lock()
+	due := now.Sub(d.counted) >= reconcileEvery && !r.ranged()
+	if due {
+		d.counted = now // a provider that does not answer is asked again tomorrow
+	}
+	d.mu.Unlock()
+	if !due {
+		return nil
+	}
+	total, ok, err := r.source.Extract.Total(extract.WithUrgency(ctx, extract.Later))
+	if err != nil || !ok {
+		return err
+	}
+	return r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SaveTotals(ctx, r.source.Name, total, now) })
+}

@@ -1,0 +1,160 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"syncd/internal/call"
+	"syncd/internal/checkpoint"
+	"syncd/internal/extract"
+	"syncd/internal/load"
+)
+
+// step is what a commit does to the ledger: save, restart or close the window. It returns the book and the window as they will be.
+type step func(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error)
+
+// saveWindow keeps the window open at its position. A window that failed before its first page is kept too, so that it can be seen.
+func (r *run) saveWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
+	seen := rd.batch.seen
+	if rd.again {
+		seen = nil // nobody goes on with it
+	}
+	w, err := checkpoint.SaveTx(ctx, tx, r.source.Name, rd.window, seen)
+	return b.With(w), w, err
+}
+
+// restartWindow puts the window back to its start.
+func (r *run) restartWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
+	w, err := checkpoint.RestartTx(ctx, tx, r.source.Name, rd.window)
+	clear(rd.seen)
+	clear(rd.ids)
+	return b.With(w), w, err
+}
+
+// closeWindow turns the window into facts, marks the calls that it found to be gone, and takes it off what is to be read again.
+func (r *run) closeWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
+	if len(rd.gone) > 0 {
+		if _, err := tx.MarkDeleted(ctx, r.source.Name, rd.gone, r.now(), rd.goneReading); err != nil {
+			return b, rd.window, err
+		}
+	}
+	if r.options.Force {
+		left := checkpoint.Without(r.forced, rd.window.Span)
+		if err := checkpoint.SaveForcedTx(ctx, tx, r.source.Name, r.options.Range, left, r.now()); err != nil {
+			return b, rd.window, err
+		}
+	}
+	book, err := checkpoint.CloseTx(ctx, tx, r.source.Name, b, rd.window, r.source.Ages)
+	return book, rd.window, err
+}
+
+// commit makes the batch, the step of the ledger and the run's counts durable together, and then forgets the batch.
+//
+// If the process dies before the commit returns, the file holds the state before the batch: the same pages are asked for again and nothing
+// is lost or doubled. If it dies after, the next process goes on from the new position. Being told to stop does not interrupt it: a batch is
+// small, and finishing it is the quickest way to stop well.
+func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
+	ctx = context.WithoutCancel(ctx)
+	b := &rd.batch
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var (
+		record load.Run
+		book   checkpoint.Book
+		window checkpoint.Window
+	)
+	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+		counts, err := r.store(ctx, tx, b.observations)
+		if err != nil {
+			return err
+		}
+		if err := tx.Reject(ctx, r.record.ID, b.rejects); err != nil {
+			return err
+		}
+		if b.shifts > 0 {
+			if err := tx.AddDrift(ctx, r.source.Name, shifted(rd.window), r.now(), int64(b.shifts)); err != nil {
+				return err
+			}
+		}
+		if book, window, err = ledger(ctx, tx, d.book, rd); err != nil {
+			return err
+		}
+		record = r.added(counts, b)
+		return tx.SaveRun(ctx, record)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: commit %d records of %s: %w", r.source.Name, b.records, rd.window.Span, err)
+	}
+	r.Log.Debug("commit", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int64("pages", b.pages), zap.Int64("records", b.records),
+		zap.Int64("inserted", record.Inserted), zap.Int64("updated", record.Updated), zap.Int64("unchanged", record.Unchanged), zap.Int64("rejected", record.Rejected))
+	if r.options.Force && rd.closing {
+		r.forced = checkpoint.Without(r.forced, rd.window.Span)
+	}
+	r.endReadings(rd)
+	r.record, d.book, rd.window, rd.batch = record, book, window, batch{}
+	r.progress()
+	return nil
+}
+
+// added is the run's record with a batch counted in.
+func (r *run) added(counts load.Counts, b *batch) load.Run {
+	record := r.counted()
+	record.Pages += b.pages
+	record.Records += b.records
+	record.Inserted += counts.Inserted
+	record.Updated += counts.Updated
+	record.Unchanged += counts.Unchanged
+	record.Rejected += int64(len(b.rejects))
+	record.Drift += counts.Drift + int64(b.shifts)
+	return record
+}
+
+// store writes observations, each call derived from all of its parts: a list that is read again never erases what a detail brought.
+func (r *run) store(ctx context.Context, tx *load.Tx, observations []call.Observation) (load.Counts, error) {
+	found, err := tx.Find(ctx, r.source.Name, observations)
+	if err != nil {
+		return load.Counts{}, err
+	}
+	for _, p := range found.Partial() {
+		r.combine(p)
+	}
+	return tx.Store(ctx, r.source.Name, found)
+}
+
+// combine derives the call of an observation from the newest payloads of all its parts.
+func (r *run) combine(p *load.Partial) {
+	o := p.Observation
+	parts := map[call.Part]extract.Record{o.Part: recordOf(o.Call.ID, load.StoredPart{Payload: o.Payload, FetchedAt: o.FetchedAt})}
+	for name, stored := range p.Others {
+		if !stored.Dropped {
+			parts[name] = recordOf(o.Call.ID, stored)
+		}
+	}
+	whole := r.source.Transform.Parts(o.Part, parts)
+	if whole.Reject != nil {
+		// The parts do not fit together, and what was just read stands by itself.
+		o.Drift = append(o.Drift, call.Drift{Path: string(o.Part) + ": does not fit the call's other parts", Sample: whole.Reject.Reason})
+		return
+	}
+	o.Call, o.Drift = whole.Observation.Call, whole.Observation.Drift
+}
+
+func recordOf(id string, p load.StoredPart) extract.Record {
+	return extract.Record{Payload: []byte(p.Payload), ID: id, FetchedAt: p.FetchedAt}
+}
+
+// endReadings says that what the requests of a batch brought is stored, or given up.
+func (r *run) endReadings(rd *reading) {
+	for _, n := range rd.batch.readings {
+		r.Warehouse.EndReading(n)
+	}
+	rd.batch.readings = nil
+}
+
+// shifted is the drift of rows that moved between two pages of a window.
+func shifted(w checkpoint.Window) call.Drift {
+	return call.Drift{Path: "list: rows moved between pages", Sample: w.Span.String()}
+}

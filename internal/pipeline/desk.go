@@ -1,0 +1,70 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"syncd/internal/checkpoint"
+	"syncd/internal/load"
+)
+
+// desk is what is known of a source while the process lives, shared by all its runs. Whatever of it matters after the process is in the
+// warehouse too: the book is read from there once, and changed only with a transaction that has committed.
+//
+// Its lock is held while a batch is committed, and never while a request is under way.
+type desk struct {
+	mu      sync.Mutex
+	saved   load.Source // as the warehouse has it; zero before the first run
+	book    checkpoint.Book
+	claims  []checkpoint.Span // being read
+	step    time.Duration     // how long the next window should be
+	skew    time.Duration     // the provider's clock less ours
+	held    time.Time         // the provider asked to be left alone until then
+	account string            // the fingerprint of the account that was found to be the right one
+	counted time.Time         // when the provider's total was last held against the warehouse
+	looked  time.Time         // since when every detail that is due has been looked for; zero: never
+	again   time.Time         // when to look for all of them again
+}
+
+// heldAt reports whether the provider asked to be left alone at a time.
+func (d *desk) heldAt(now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.held.After(now)
+}
+
+// hold remembers until when the provider wants to be left alone.
+func (d *desk) hold(until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if until.After(d.held) {
+		d.held = until
+	}
+}
+
+// release gives a claimed span back.
+func (d *desk) release(s checkpoint.Span) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if i := slices.IndexFunc(d.claims, s.Equal); i >= 0 {
+		d.claims = slices.Delete(d.claims, i, i+1)
+	}
+}
+
+// write runs a transaction that reads or changes the ledger, and then takes over the book that it leaves. Nothing of the desk has changed
+// where the transaction fails.
+func (d *desk) write(ctx context.Context, w *load.Warehouse, fn func(*load.Tx, checkpoint.Book) (checkpoint.Book, error)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	book := d.book
+	if err := w.Write(ctx, func(tx *load.Tx) (err error) {
+		book, err = fn(tx, d.book)
+		return err
+	}); err != nil {
+		return err
+	}
+	d.book = book
+	return nil
+}

@@ -1,0 +1,268 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"syncd/internal/call"
+	"syncd/internal/extract"
+	"syncd/internal/load"
+	"syncd/internal/panics"
+)
+
+// # Details
+//
+// What the list leaves out of a call is derived work, too: the tables say which final calls lack it, newest first, so nothing is queued and
+// an interrupted run goes on where it was. Answers are asked for side by side, after live work under the one rate limit, and committed in
+// batches. One that does not come whole is recorded with the time of its next try, and with none once it is hopeless.
+
+const (
+	detailsAtOnce  = 8
+	detailsInBatch = 200
+	detailsLooked  = 2_000
+	// lookAgain is how often all of a source's calls are looked through, though nothing should be found that was not found before.
+	lookAgain = 24 * time.Hour
+	// lookBack is how much further back a look goes than the last one: what was fetched then may have been committed after it.
+	lookBack = 10 * time.Minute
+)
+
+// fetchDetails asks for the details that are due.
+func (r *run) fetchDetails(ctx context.Context) error {
+	if !r.options.Details || !r.source.Details {
+		return nil
+	}
+	ctx = extract.WithUrgency(ctx, extract.Later)
+	query, ok := r.detailsQuery()
+	if !ok {
+		return nil
+	}
+	began := r.now()
+	strange := 0
+	for {
+		var due []load.DueDetail
+		if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+			due, err = tx.DueDetails(ctx, query)
+			return err
+		}); err != nil {
+			return fmt.Errorf("%s: look for details that are due: %w", r.source.Name, err)
+		}
+		r.announce(ctx, query, len(due))
+		for batch := range slices.Chunk(due, detailsInBatch) {
+			answers, err := r.askDetails(ctx, batch)
+			cerr := r.commitDetails(ctx, answers)
+			if err = errors.Join(cerr, err); err != nil {
+				r.holdUntil(err)
+				return err
+			}
+			if strange = strangeInARow(strange, answers); strange >= 5*strangeLimit {
+				return fmt.Errorf("%s: %d answers about single calls in a row cannot be read, so this run asks no more: check whether the provider has trouble or a new API: %w",
+					r.source.Name, strange, answers[len(answers)-1].err)
+			}
+		}
+		if len(due) < query.Limit {
+			break
+		}
+		query.Before = &due[len(due)-1]
+	}
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	if query.Touched.IsZero() {
+		r.desk.again = began.Add(lookAgain)
+	}
+	r.desk.looked = began
+	return nil
+}
+
+// detailsQuery says what is to be looked for: everything once in a while, and between only what was read since the last look.
+func (r *run) detailsQuery() (load.DetailsQuery, bool) {
+	q := load.DetailsQuery{Source: r.source.Name, Parts: partsOf(r.source), Single: call.PartDetail, Now: r.now(), Unsettled: r.source.largestAge(),
+		Limit: detailsLooked}
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if q.Now.Before(d.again) {
+		q.Touched = d.looked.Add(-lookBack)
+	}
+	return q, len(q.Parts) > 0 || q.Unsettled > 0
+}
+
+// announce counts what is due, once, for those who watch.
+func (r *run) announce(ctx context.Context, q load.DetailsQuery, found int) {
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	if r.watcher == nil || found == 0 || r.due > 0 {
+		return
+	}
+	r.due = int64(found)
+	if found == q.Limit {
+		if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+			r.due, err = tx.CountDueDetails(ctx, q)
+			return err
+		}); err != nil {
+			r.Log.Warn("details that are due are not counted", zap.String("source", r.source.Name), zap.Error(err))
+		}
+	}
+	r.progress()
+}
+
+// detailAnswer is what became of one request for a detail.
+type detailAnswer struct {
+	due     load.DueDetail
+	record  extract.Record
+	reading int64
+	err     error // of a class that concerns this answer alone
+}
+
+// askDetails asks for a batch, some at once, and returns the answers that came. The error is what keeps it from asking on.
+func (r *run) askDetails(ctx context.Context, due []load.DueDetail) ([]detailAnswer, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	answers := make([]detailAnswer, len(due))
+	asked := make([]bool, len(due))
+	var (
+		mu     sync.Mutex
+		next   int
+		failed error
+		askers sync.WaitGroup
+	)
+	take := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		next++
+		return next - 1, next <= len(due) && failed == nil && ctx.Err() == nil
+	}
+	for range min(detailsAtOnce, len(due)) {
+		askers.Go(func() {
+			for i, ok := take(); ok; i, ok = take() {
+				a, err := r.askDetail(ctx, due[i])
+				if err != nil {
+					mu.Lock()
+					if failed == nil {
+						failed = err
+					}
+					mu.Unlock()
+					stop()
+					return
+				}
+				answers[i], asked[i] = a, true
+			}
+		})
+	}
+	askers.Wait()
+	var came []detailAnswer
+	for i, a := range answers {
+		if asked[i] {
+			came = append(came, a)
+		}
+	}
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return came, failed
+}
+
+// askDetail asks for one answer. The error is one that does not concern this answer alone.
+func (r *run) askDetail(ctx context.Context, due load.DueDetail) (a detailAnswer, err error) {
+	a = detailAnswer{due: due, reading: r.Warehouse.NextReading()}
+	err = panics.Guard(func() error {
+		var err error
+		a.record, err = r.source.Extract.Detail(ctx, string(due.Part), due.ID)
+		return err
+	})
+	if err != nil && !isClass(err, extract.Missing, extract.Malformed, extract.Lost) {
+		r.Warehouse.EndReading(a.reading)
+		return a, err
+	}
+	a.err = err
+	return a, nil
+}
+
+func strangeInARow(strange int, answers []detailAnswer) int {
+	for _, a := range answers {
+		if a.err != nil && !isClass(a.err, extract.Missing) {
+			strange++
+		} else {
+			strange = 0
+		}
+	}
+	return strange
+}
+
+// commitDetails makes answers durable: the calls as all their parts tell them, and what is to be tried again.
+//
+// If the process dies before, the tables lack them still, and they are asked for again.
+func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
+	if len(answers) == 0 {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	defer func() {
+		for _, a := range answers {
+			r.Warehouse.EndReading(a.reading)
+		}
+	}()
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var record load.Run
+	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+		stored, err := tx.StoredParts(ctx, r.source.Name, refsOf(answers))
+		if err != nil {
+			return err
+		}
+		k := r.sort(answers, stored)
+		counts, err := tx.Find(ctx, r.source.Name, k.batch.observations)
+		if err != nil {
+			return err
+		}
+		for _, p := range counts.Partial() {
+			r.combine(p)
+		}
+		done, err := tx.Store(ctx, r.source.Name, counts)
+		if err != nil {
+			return err
+		}
+		if err := r.keepTries(ctx, tx, k); err != nil {
+			return err
+		}
+		record = r.added(done, &k.batch)
+		return tx.SaveRun(ctx, record)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: commit %d answers about single calls: %w", r.source.Name, len(answers), err)
+	}
+	r.record = record
+	r.details += int64(len(answers))
+	r.progress()
+	return nil
+}
+
+func refsOf(answers []detailAnswer) []load.Ref {
+	refs := make([]load.Ref, len(answers))
+	for i, a := range answers {
+		refs[i] = load.Ref{ID: a.due.ID, StartedAt: a.due.StartedAt}
+	}
+	return refs
+}
+
+// keepTries records what did not come whole, forgets the tries of what did, and marks calls that the provider says there are no more.
+func (r *run) keepTries(ctx context.Context, tx *load.Tx, k sorted) error {
+	if err := tx.Reject(ctx, r.record.ID, k.batch.rejects); err != nil {
+		return err
+	}
+	for _, g := range k.gone {
+		if _, err := tx.MarkDeleted(ctx, r.source.Name, []load.Ref{{ID: g.due.ID, StartedAt: g.due.StartedAt}}, r.now(), g.reading); err != nil {
+			return err
+		}
+	}
+	if err := tx.SaveDetailTry(ctx, k.tries...); err != nil {
+		return err
+	}
+	return tx.EndDetailTry(ctx, r.source.Name, k.whole...)
+}

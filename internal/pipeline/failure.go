@@ -1,0 +1,160 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"syncd/internal/checkpoint"
+	"syncd/internal/extract"
+	"syncd/internal/load"
+)
+
+// strangeLimit is when a run stops asking a provider that answers with nothing but what cannot be read. One poison record spoils one window;
+// this many in a row are no accident, and asking for ten years of them would be a storm. A window that had failed before does not count,
+// so that old failures never keep a run from what lies beyond them.
+const strangeLimit = 5
+
+// halveAfter is how often a window must fail, in a row and while the provider is well, before it is halved.
+const halveAfter = 3
+
+// halveLimit bounds what one run does to narrow poison down: some records' worth, from ten years to a minute.
+const halveLimit = 120
+
+// errDisagrees says that a window returned another number of calls than the provider counts in it.
+var errDisagrees = errors.New("the provider's count and what it returned disagree")
+
+// errVanished says that more calls are gone at once than is believed without a person.
+var errVanished = errors.New("too many calls are gone at once")
+
+// windowFailed decides what it means that a window could not be read. It returns nil where the run goes on with others.
+func (r *run) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	ofWindow := concernsWindow(err)
+	if !ofWindow {
+		var e *extract.Error
+		if !errors.As(err, &e) || e.Class != extract.Transient || e.Status == http.StatusTooManyRequests {
+			r.holdUntil(err)
+			return err
+		}
+		// Is it the provider, or this window? One request tells.
+		if r.source.Extract.Probe(ctx) != nil {
+			return err
+		}
+		if serr := r.saveFailure(ctx, rd, err); serr != nil {
+			return serr
+		}
+	}
+	if r.halve(ctx, rd, err) {
+		return nil
+	}
+	r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	r.skip[keyOf(rd.window.Span)], r.skip[keyOf(w.Span)] = true, true
+	r.faults = append(r.faults, err)
+	if w.Failures == 0 && !errors.Is(err, errDisagrees) && !errors.Is(err, errVanished) {
+		r.strange++
+	}
+	if r.strange >= strangeLimit {
+		return fmt.Errorf("%s: %d windows in a row brought answers that cannot be read, so this run asks no more: check base_url, and whether the provider has trouble or a new API",
+			r.source.Name, r.strange)
+	}
+	return nil
+}
+
+// concernsWindow reports whether an error concerns its window alone.
+func concernsWindow(err error) bool {
+	return errors.Is(err, errDisagrees) || errors.Is(err, errVanished) || isClass(err, extract.Malformed, extract.Lost)
+}
+
+// goesOn reports whether a run that had an error may do other work still: it concerned nothing but windows.
+func goesOn(err error) bool {
+	if err == nil {
+		return true
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !goesOn(e) })
+	}
+	return concernsWindow(err)
+}
+
+// NeedsPerson reports whether an error lasts until a person acts: a key that is not accepted, another account.
+func NeedsPerson(err error) bool {
+	var other *ErrOtherAccount
+	return errors.As(err, &other) || isClass(err, extract.Permanent)
+}
+
+// holdUntil heeds a provider that asks to be left alone for longer than a run waits.
+func (r *run) holdUntil(err error) {
+	var e *extract.Error
+	if errors.As(err, &e) && !e.Until.IsZero() {
+		r.desk.hold(e.Until)
+	}
+}
+
+// saveFailure records that a window could not be read, and when it may be tried again.
+func (r *run) saveFailure(ctx context.Context, rd *reading, err error) error {
+	rd.failed(err, r.now())
+	return r.commit(ctx, rd, r.saveWindow)
+}
+
+// failed notes on the window that it could not be read.
+func (rd *reading) failed(err error, now time.Time) {
+	rd.window.Failures++
+	rd.window.Error = err.Error()
+	rd.window.RetryAt = now.Add(pauseAfter(rd.window.Failures))
+}
+
+// pauseAfter is how long a window that failed so often is left alone: a minute, twice as long each time, at most six hours.
+func pauseAfter(failures int) time.Duration {
+	return min(time.Minute<<min(max(failures-1, 0), 10), 6*time.Hour)
+}
+
+// halve puts two windows in the place of one that failed too often while the provider was well, and reports whether it did. What a poison
+// record costs is so narrowed down to a minute, within one run.
+func (r *run) halve(ctx context.Context, rd *reading, err error) bool {
+	if rd.window.Failures < halveAfter || errors.Is(err, errDisagrees) || errors.Is(err, errVanished) || r.halved >= halveLimit {
+		return false
+	}
+	if isClass(err, extract.Malformed, extract.Lost) && r.source.Extract.Probe(ctx) != nil {
+		return false // it is not this window's fault
+	}
+	done := false
+	werr := r.desk.write(context.WithoutCancel(ctx), r.Warehouse, func(tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
+		b, done, err = checkpoint.HalveTx(ctx, tx, r.source.Name, b, rd.window)
+		return b, err
+	})
+	if werr != nil {
+		r.Log.Warn("window not halved", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Error(werr))
+		return false
+	}
+	if done {
+		r.halved++
+		r.Log.Debug("window halved", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Error(err))
+	}
+	return done
+}
+
+// left is the error of the windows that were left: the first few in full, for the rest their number. The ledger names them all.
+func (r *run) left() error {
+	const shown = 3
+	if len(r.faults) <= shown {
+		return errors.Join(r.faults...)
+	}
+	return errors.Join(append(r.faults[:shown:shown], fmt.Errorf("%s: %d more windows were left open: %w; 'FROM sync.gaps' tells each with its error",
+		r.source.Name, len(r.faults)-shown, r.faults[shown]))...)
+}
+
+// isClass reports whether an error is the extractor's and of one of the classes.
+func isClass(err error, classes ...extract.Class) bool {
+	var e *extract.Error
+	return errors.As(err, &e) && slices.Contains(classes, e.Class)
+}

@@ -1,0 +1,101 @@
+package pipeline
+
+import (
+	"time"
+
+	"syncd/internal/call"
+	"syncd/internal/extract"
+	"syncd/internal/load"
+)
+
+// sorted is what became of a batch of answers about single calls.
+type sorted struct {
+	batch batch
+	tries []load.DetailTry
+	whole []load.DetailKey
+	gone  []detailAnswer
+}
+
+// sort tells answers that came whole from those that did not.
+func (r *run) sort(answers []detailAnswer, stored map[string]map[call.Part]load.StoredPart) sorted {
+	var k sorted
+	for _, a := range answers {
+		single := a.due.Part == call.PartDetail
+		switch {
+		case a.err != nil && single && isClass(a.err, extract.Missing):
+			k.gone = append(k.gone, a)
+		case a.err != nil && isClass(a.err, extract.Missing):
+			k.tries = append(k.tries, r.try(a, "missing", a.err.Error(), onceMore))
+		case a.err != nil:
+			k.tries = append(k.tries, r.try(a, "failed", a.err.Error(), someMore))
+		default:
+			r.readDetail(a, stored[a.due.ID], &k)
+		}
+	}
+	return k
+}
+
+// readDetail derives the call of an answer that came, and notes whether it came whole.
+func (r *run) readDetail(a detailAnswer, stored map[call.Part]load.StoredPart, k *sorted) {
+	parts := map[call.Part]extract.Record{a.due.Part: a.record}
+	for name, p := range stored {
+		if name != a.due.Part && !p.Dropped {
+			parts[name] = recordOf(a.due.ID, p)
+		}
+	}
+	k.batch.records++
+	result := r.source.Transform.Parts(a.due.Part, parts)
+	if result.Reject != nil {
+		k.batch.rejects = append(k.batch.rejects, *result.Reject)
+		k.tries = append(k.tries, r.try(a, "failed", result.Reject.Reason+": "+result.Reject.Detail, someMore))
+		return
+	}
+	o := result.Observation
+	o.Reading = a.reading
+	k.batch.observations = append(k.batch.observations, o)
+	switch {
+	case !o.Call.Status.Final():
+		k.tries = append(k.tries, r.try(a, "incomplete", "the call is not final", dailyForAWeek))
+	case r.lacks(a.due.Part, o.Call):
+		k.tries = append(k.tries, r.try(a, "incomplete", "", onceMore))
+	default:
+		k.whole = append(k.whole, load.DetailKey{ID: a.due.ID, Part: a.due.Part})
+	}
+}
+
+// lacks reports whether an answer leaves out what it is asked for: a conversation has a transcript, and a call a price, once they are worked
+// out, which may take the provider a while.
+func (r *run) lacks(part call.Part, c call.Call) bool {
+	spoken := c.Status == call.Completed || c.Status == call.Voicemail
+	switch part {
+	case call.PartDetail, call.PartTranscripts:
+		return spoken && len(c.Messages) == 0 && !r.source.Wordless
+	case call.PartCosts:
+		return spoken && len(c.Costs) == 0
+	}
+	return false
+}
+
+// patience is how long to wait after each try, and so how often to try: after the last there is none.
+type patience []time.Duration
+
+var (
+	// onceMore is for what the provider may still be working out.
+	onceMore = patience{24 * time.Hour}
+	// someMore is for an answer that could not be read.
+	someMore = patience{time.Hour, 6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
+	// dailyForAWeek is for a call that was still under way long after its start.
+	dailyForAWeek = patience{24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour, 24 * time.Hour}
+)
+
+// try is the record of an answer that did not come whole.
+func (r *run) try(a detailAnswer, state, reason string, p patience) load.DetailTry {
+	now := r.now()
+	t := load.DetailTry{Source: r.source.Name, ID: a.due.ID, Part: a.due.Part, State: state, Attempts: a.due.Attempts + 1,
+		ListReading: a.due.ListReading, At: now, Error: reason}
+	if n := a.due.Attempts; n < len(p) {
+		again := now.Add(p[n])
+		t.RetryAt = &again
+	}
+	return t
+}
