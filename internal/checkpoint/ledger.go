@@ -89,9 +89,11 @@ func LoadTx(ctx context.Context, tx Tx, source string) (Book, error) {
 func SaveTx(ctx context.Context, tx Tx, source string, w Window, seen []uint64) (Window, error) {
 	var err error
 	if w.ID == 0 {
-		if w.ID, err = nextID(ctx, tx); err != nil {
+		ids, err := nextIDs(ctx, tx, 1)
+		if err != nil {
 			return w, fmt.Errorf("open window %s of %s: %w", w.Span, source, err)
 		}
+		w.ID = ids[0]
 	} else if _, err = tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, w.ID); err != nil {
 		return w, fmt.Errorf("save window %s of %s: %w", w.Span, source, err)
 	}
@@ -211,39 +213,47 @@ func CloseTx(ctx context.Context, tx Tx, source string, b Book, w Window, ages [
 	}
 	next := b.without(w)
 	next.Facts = Compact(append(slices.Clone(b.Facts), Read(w.Span, w.ReadAt, ages)...), ages)
+	var added []*Fact
 	kept := make(map[int64]bool)
 	for i, f := range next.Facts {
-		if f.ID != 0 {
-			kept[f.ID] = true
-			continue
+		if f.ID == 0 {
+			added = append(added, &next.Facts[i])
 		}
-		id, err := insertFactTx(ctx, tx, source, f)
-		if err != nil {
-			return b, err
-		}
-		next.Facts[i].ID, kept[id] = id, true
+		kept[f.ID] = true
 	}
+	var dropped []string
 	for _, f := range b.Facts {
-		if kept[f.ID] {
-			continue
+		if !kept[f.ID] {
+			dropped = append(dropped, strconv.FormatInt(f.ID, 10))
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id = ?`, f.ID); err != nil {
+	}
+	if len(dropped) > 0 {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id IN (`+strings.Join(dropped, ", ")+`)`); err != nil {
 			return b, fmt.Errorf("compact the ledger of %s: %w", source, err)
 		}
 	}
-	return next, nil
+	return next, insertFactsTx(ctx, tx, source, added)
 }
 
-func insertFactTx(ctx context.Context, tx Tx, source string, f Fact) (int64, error) {
-	id, err := nextID(ctx, tx)
+// insertFactsTx gives facts their ids and writes their rows.
+func insertFactsTx(ctx context.Context, tx Tx, source string, facts []*Fact) error {
+	if len(facts) == 0 {
+		return nil
+	}
+	ids, err := nextIDs(ctx, tx, len(facts))
 	if err != nil {
-		return 0, fmt.Errorf("record %s of %s as read: %w", f.Span, source, err)
+		return fmt.Errorf("record what was read of %s: %w", source, err)
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, age_ms, attempt, failures)
-		VALUES (?, ?, 'closed', ?, ?, ?, ?, 0, 0)`, source, id, f.Since, f.Until, f.ReadAt, f.Age.Milliseconds()); err != nil {
-		return 0, fmt.Errorf("record %s of %s as read: %w", f.Span, source, err)
+	var values []any
+	for i, f := range facts {
+		f.ID = ids[i]
+		values = append(values, source, f.ID, f.Since, f.Until, f.ReadAt, f.Age.Milliseconds())
 	}
-	return id, nil
+	rows := strings.TrimSuffix(strings.Repeat("(?, ?, 'closed', ?, ?, ?, ?, 0, 0), ", len(facts)), ", ")
+	if _, err := tx.ExecContext(ctx, `INSERT INTO sync.windows (source, window_id, state, since, until, read_at, age_ms, attempt, failures) VALUES `+rows, values...); err != nil {
+		return fmt.Errorf("record what was read of %s: %w", source, err)
+	}
+	return nil
 }
 
 func forgetSeenTx(ctx context.Context, tx Tx, w Window) error {
@@ -256,20 +266,22 @@ func forgetSeenTx(ctx context.Context, tx Tx, w Window) error {
 	return nil
 }
 
-// nextID takes the next id. Ids are never used again, so that a row's id means one row for ever.
-func nextID(ctx context.Context, tx Tx) (int64, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT nextval('sync.window_id')`)
+// nextIDs takes the next ids. Ids are never used again, so that a row's id means one row for ever.
+func nextIDs(ctx context.Context, tx Tx, n int) ([]int64, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT nextval('sync.window_id') FROM range(?)`, n)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer rows.Close()
-	var id int64
+	ids := make([]int64, 0, n)
 	for rows.Next() {
+		var id int64
 		if err := rows.Scan(&id); err != nil {
-			return 0, err
+			return nil, err
 		}
+		ids = append(ids, id)
 	}
-	return id, rows.Err()
+	return ids, rows.Err()
 }
 
 func nullTime(t time.Time) any {

@@ -156,6 +156,9 @@ func New(o Options) *Server {
 // BasePath is the path that the provider's base URL ends with: "/functions/v1" for Voicy, "" for the others.
 func (s *Server) BasePath() string { return s.vendor.basePath() }
 
+// Provider is whom it fakes.
+func (s *Server) Provider() Provider { return s.opts.Provider }
+
 // ServeHTTP answers as the provider does, by the provider's clock.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.opts.Now()

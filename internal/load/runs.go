@@ -50,50 +50,66 @@ func (tx *Tx) SaveRun(ctx context.Context, r Run) error {
 // kind, however it ended: one that was stopped or interrupted, or that changed something, is never folded and lets nothing fold past it.
 //
 // It is durable with the caller's transaction. If the process dies before that commits, the run's own record stays as it was saved last.
-func (tx *Tx) FinishRun(ctx context.Context, r Run) error {
-	before, runs, err := tx.repeated(ctx, r)
-	if err != nil {
-		return fmt.Errorf("look for the run of %s before: %w", r.Source, err)
+//
+// last is what the last run of the same source and kind in this process left, as FinishRun returned it; nil: it is looked for.
+func (tx *Tx) FinishRun(ctx context.Context, r Run, last *Row) (Row, error) {
+	before := Row{}
+	if r.folds() {
+		var err error
+		if last != nil {
+			before = *last
+		} else if before, err = tx.lastRun(ctx, r); err != nil {
+			return Row{}, fmt.Errorf("look for the run of %s before: %w", r.Source, err)
+		}
 	}
+	row := Row{r, 1}
 	replaced := []string{r.ID}
-	if runs > 0 {
+	if before.folds() && before.Outcome == r.Outcome && before.Error == r.Error {
 		replaced = append(replaced, before.ID)
-		r.StartedAt = before.StartedAt
-		r.Requests += before.Requests
-		r.Retries += before.Retries
-		r.Pages += before.Pages
-		r.Records += before.Records
-		r.Unchanged += before.Unchanged
+		row.StartedAt = before.StartedAt
+		row.Requests += before.Requests
+		row.Retries += before.Retries
+		row.Pages += before.Pages
+		row.Records += before.Records
+		row.Unchanged += before.Unchanged
+		row.Runs += before.Runs
 	}
-	if err := tx.replaceRun(ctx, replaced, r, runs+1); err != nil {
-		return fmt.Errorf("finish run of %s: %w", r.Source, err)
+	if err := tx.replaceRun(ctx, replaced, row.Run, row.Runs); err != nil {
+		return Row{}, fmt.Errorf("finish run of %s: %w", r.Source, err)
 	}
-	return nil
+	return row, nil
 }
 
-// repeated returns the record of the run before, and how many runs it stands for, where the given one repeats it; else 0.
-func (tx *Tx) repeated(ctx context.Context, r Run) (before Run, runs int64, err error) {
-	if r.Inserted+r.Updated+r.Rejected+r.Drift > 0 || !(r.Outcome == "done" && r.Error == "" || r.Outcome == "failed" && r.Error != "") {
-		return Run{}, 0, nil
-	}
-	err = tx.w.conn.QueryRowContext(ctx, `SELECT run_id, started_at, requests, retries, pages, records, unchanged, coalesce(runs, 1)
-		FROM (FROM sync.runs WHERE source = $1 AND kind = $2 AND run_id <> $3 AND outcome <> 'running'
-			ORDER BY coalesce(finished_at, started_at) DESC, started_at DESC LIMIT 1)
-		WHERE outcome = $4 AND coalesce(error, '') = $5 AND finished_at IS NOT NULL AND inserted + updated + rejected + drift = 0`,
-		r.Source, r.Kind, r.ID, r.Outcome, r.Error).
-		Scan(&before.ID, &before.StartedAt, &before.Requests, &before.Retries, &before.Pages, &before.Records, &before.Unchanged, &runs)
+// Row is a row of sync.runs: a run, or several that folded into one.
+type Row struct {
+	Run
+	Runs int64 // how many; 0: there is no such row
+}
+
+// folds reports whether a run that has ended may share its row with others like it.
+func (r Run) folds() bool {
+	return r.Inserted+r.Updated+r.Rejected+r.Drift == 0 && (r.Outcome == "done" && r.Error == "" || r.Outcome == "failed" && r.Error != "")
+}
+
+// lastRun returns the latest row of the run's source and kind that has ended.
+func (tx *Tx) lastRun(ctx context.Context, r Run) (Row, error) {
+	var b Row
+	err := tx.w.conn.QueryRowContext(ctx, `SELECT run_id, started_at, outcome, requests, retries, pages, records, inserted, updated, unchanged, rejected, drift,
+			coalesce(error, ''), coalesce(runs, 1)
+		FROM sync.runs WHERE source = $1 AND kind = $2 AND run_id <> $3 AND outcome <> 'running'
+		ORDER BY coalesce(finished_at, started_at) DESC, started_at DESC LIMIT 1`, r.Source, r.Kind, r.ID).
+		Scan(&b.ID, &b.StartedAt, &b.Outcome, &b.Requests, &b.Retries, &b.Pages, &b.Records, &b.Inserted, &b.Updated, &b.Unchanged, &b.Rejected, &b.Drift,
+			&b.Error, &b.Runs)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Run{}, 0, nil
+		return Row{}, nil
 	}
-	return before, runs, err
+	return b, err
 }
 
 // replaceRun writes a record in place of others.
 func (tx *Tx) replaceRun(ctx context.Context, replaced []string, r Run, runs int64) error {
-	for _, id := range replaced {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.runs WHERE run_id = ?`, id); err != nil {
-			return err
-		}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.runs WHERE run_id = ? OR run_id = ?`, replaced[0], replaced[len(replaced)-1]); err != nil {
+		return err
 	}
 	var finished any
 	if !r.FinishedAt.IsZero() {

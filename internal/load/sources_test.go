@@ -1,6 +1,7 @@
 package load_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,7 +182,7 @@ func finish(t *testing.T, w *load.Warehouse, runs ...load.Run) {
 			underWay.FinishedAt, underWay.Outcome, underWay.Error = time.Time{}, "running", ""
 			return tx.SaveRun(t.Context(), underWay)
 		})
-		write(t, w, func(tx *load.Tx) error { return tx.FinishRun(t.Context(), r) })
+		write(t, w, func(tx *load.Tx) error { return finishRun(t.Context(), tx, r) })
 	}
 }
 
@@ -262,4 +263,10 @@ func TestARejectOfARunThatIsFoldedStillNamesARun(t *testing.T) {
 	write(t, w, func(tx *load.Tx) error { return tx.Reject(t.Context(), run.ID, []call.Reject{r}) })
 	finish(t, w, run, tick(1), tick(2))
 	expect(t, w, `SELECT count(*)::VARCHAR FROM sync.rejects JOIN sync.runs USING (run_id)`, "1")
+}
+
+// finishRun records a run that has ended, as a process does that has just begun.
+func finishRun(ctx context.Context, tx *load.Tx, r load.Run) error {
+	_, err := tx.FinishRun(ctx, r, nil)
+	return err
 }

@@ -187,6 +187,9 @@ func (f *FileStatus) measure() error {
 	return nil
 }
 
+// worthAWord is how much must be missing to be called trouble, in seconds. At every tick what is newest is late for as long as it takes to ask.
+const worthAWord = 60
+
 // judge says what is wrong with a source now and what to do about it, the gravest first; "" where all is well.
 func (s *SourceStatus) judge() (problem, advice string) {
 	switch run := s.LastRun; {
@@ -209,7 +212,7 @@ func (s *SourceStatus) judge() (problem, advice string) {
 		return problem, "they are tried again by themselves; 'FROM sync.gaps' names the hours that are missing until then"
 	case run.Outcome == "interrupted":
 		return "the process of its last run died", "nothing is lost: the next run goes on where that one stopped"
-	case s.Missing.Stretches > 0 && run.Outcome != "running":
+	case s.Missing.Seconds >= worthAWord && run.Outcome != "running":
 		return "hours are missing", "run 'syncd sync " + s.Source + "', or let 'syncd run' read them"
 	case s.Rejects > 0:
 		return fmt.Sprintf("records that could not become calls: %d", s.Rejects), "'FROM sync.rejects' tells why; read them again with a newer syncd, or tell its makers"

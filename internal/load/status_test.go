@@ -89,7 +89,7 @@ func furnish(t *testing.T, w *load.Warehouse) {
 		run := load.Run{ID: "1", Source: "b", Kind: "sync", StartedAt: noon.Add(-time.Hour), FinishedAt: noon.Add(-59 * time.Minute),
 			Outcome: "failed", Error: "it is down"}
 		return errors.Join(tx.Reject(ctx, "1", []call.Reject{{Source: "b", Reason: "no id", Payload: `{}`, FetchedAt: noon}}),
-			tx.SaveTotals(ctx, "b", 5, noon), tx.Park(ctx, "m", "another account"), tx.FinishRun(ctx, run))
+			tx.SaveTotals(ctx, "b", 5, noon), tx.Park(ctx, "m", "another account"), finishRun(ctx, tx, run))
 	})
 	finish(t, w, load.Run{ID: "2", Source: "b", Kind: "sync", StartedAt: noon.Add(-2 * time.Minute), FinishedAt: noon.Add(-time.Minute), Outcome: "done",
 		Requests: 3, Retries: 1, Pages: 2, Records: 4, Inserted: 3, Rejected: 1, Drift: 1})
@@ -171,7 +171,7 @@ func TestStatusSaysWhatToDo(t *testing.T) {
 		if outcome != "running" && outcome != "interrupted" {
 			r.FinishedAt = r.StartedAt
 		}
-		return func(tx *load.Tx) error { return tx.FinishRun(ctx, r) }
+		return func(tx *load.Tx) error { return finishRun(ctx, tx, r) }
 	}
 	run := func(statement string) func(*load.Tx) error {
 		return func(tx *load.Tx) error { _, err := tx.ExecContext(ctx, statement); return err }

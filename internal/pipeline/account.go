@@ -52,7 +52,8 @@ func (r *run) checkAccount(ctx context.Context) error {
 	return nil
 }
 
-// knowsOurCalls asks for the newest calls that are stored, until one is known.
+// knowsOurCalls asks for the newest calls that are stored, until one is known. Where ids are small numbers another account may have a call of
+// the same one: it is known only if it starts when ours does.
 func (r *run) knowsOurCalls(ctx context.Context) error {
 	var newest []load.Ref
 	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
@@ -62,11 +63,11 @@ func (r *run) knowsOurCalls(ctx context.Context) error {
 		return err
 	}
 	for _, c := range newest {
-		_, err := r.source.Extract.Detail(ctx, extract.Single, c.ID)
+		rec, err := r.source.Extract.Detail(ctx, extract.Single, c.ID)
 		switch {
-		case err == nil:
+		case err == nil && startsAlike(rec, c):
 			return nil
-		case !isClass(err, extract.Missing):
+		case err != nil && !isClass(err, extract.Missing):
 			return err
 		}
 	}
@@ -74,6 +75,11 @@ func (r *run) knowsOurCalls(ctx context.Context) error {
 		return nil // nothing is there that another account could mix with
 	}
 	return &ErrOtherAccount{r.source.Name, len(newest)}
+}
+
+// startsAlike reports whether an answer may be about a stored call, by its start.
+func startsAlike(rec extract.Record, stored load.Ref) bool {
+	return stored.StartedAt == nil || rec.StartedAt.IsZero() || rec.StartedAt.Sub(*stored.StartedAt).Abs() < time.Second
 }
 
 // reconcileEvery is how often the provider's total is held against the warehouse.

@@ -83,7 +83,7 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 			return err
 		}
 		record = r.added(counts, b)
-		return tx.SaveRun(ctx, record)
+		return r.saveRun(ctx, tx, record)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: commit %d records of %s: %w", r.source.Name, b.records, rd.window.Span, err)
@@ -94,9 +94,26 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 		r.forced = checkpoint.Without(r.forced, rd.window.Span)
 	}
 	r.endReadings(rd)
+	r.changed(record)
 	r.record, d.book, rd.window, rd.batch = record, book, window, batch{}
 	r.progress()
 	return nil
+}
+
+// changed notes whether a commit changed a call: then details may be due that were not before.
+func (r *run) changed(record load.Run) {
+	if record.Inserted+record.Updated > r.record.Inserted+r.record.Updated {
+		r.desk.changes++
+	}
+}
+
+// saveRun makes the run's counts true of what is stored. A run that has changed nothing yet needs no record before its end: if the process
+// dies, there is nothing that it would tell of.
+func (r *run) saveRun(ctx context.Context, tx *load.Tx, record load.Run) error {
+	if record.Inserted+record.Updated+record.Rejected+record.Drift == 0 {
+		return nil
+	}
+	return tx.SaveRun(ctx, record)
 }
 
 // added is the run's record with a batch counted in.

@@ -18,14 +18,21 @@ type desk struct {
 	mu      sync.Mutex
 	saved   load.Source // as the warehouse has it; zero before the first run
 	book    checkpoint.Book
-	claims  []checkpoint.Span // being read
-	step    time.Duration     // how long the next window should be
-	skew    time.Duration     // the provider's clock less ours
-	held    time.Time         // the provider asked to be left alone until then
-	account string            // the fingerprint of the account that was found to be the right one
-	counted time.Time         // when the provider's total was last held against the warehouse
-	looked  time.Time         // since when every detail that is due has been looked for; zero: never
-	again   time.Time         // when to look for all of them again
+	claims  []checkpoint.Span    // being read
+	step    time.Duration        // how long the next window should be
+	skew    time.Duration        // the provider's clock less ours
+	skewed  bool                 // it is known
+	doubted time.Duration        // what one answer said it was, and is not believed yet
+	down    bool                 // the last run found the provider, or the way to it, in trouble
+	held    time.Time            // the provider asked to be left alone until then
+	account string               // the fingerprint of the account that was found to be the right one
+	counted time.Time            // when the provider's total was last held against the warehouse
+	looked  time.Time            // since when every detail that is due has been looked for; zero: never
+	again   time.Time            // when to look for all of them again
+	ended   map[string]*load.Row // the last row of sync.runs of each kind that this process left
+	changes int64                // how many commits changed a call
+	seen    int64                // how many had when details were last looked for
+	next    time.Time            // when to look for them though nothing was: tries whose time has come
 }
 
 // heldAt reports whether the provider asked to be left alone at a time.

@@ -28,6 +28,8 @@ const (
 	detailsLooked  = 2_000
 	// lookAgain is how often all of a source's calls are looked through, though nothing should be found that was not found before.
 	lookAgain = 24 * time.Hour
+	// lookForTries is how often tries are looked for whose time has come, and calls that do not become final, where nothing else happens.
+	lookForTries = time.Hour
 	// lookBack is how much further back a look goes than the last one: what was fetched then may have been committed after it.
 	lookBack = 10 * time.Minute
 )
@@ -38,7 +40,7 @@ func (r *run) fetchDetails(ctx context.Context) error {
 		return nil
 	}
 	ctx = extract.WithUrgency(ctx, extract.Later)
-	query, ok := r.detailsQuery()
+	query, changes, ok := r.detailsQuery()
 	if !ok {
 		return nil
 	}
@@ -75,21 +77,25 @@ func (r *run) fetchDetails(ctx context.Context) error {
 	if query.Touched.IsZero() {
 		r.desk.again = began.Add(lookAgain)
 	}
-	r.desk.looked = began
+	r.desk.looked, r.desk.next, r.desk.seen = began, began.Add(lookForTries), changes
 	return nil
 }
 
-// detailsQuery says what is to be looked for: everything once in a while, and between only what was read since the last look.
-func (r *run) detailsQuery() (load.DetailsQuery, bool) {
-	q := load.DetailsQuery{Source: r.source.Name, Parts: partsOf(r.source), Single: call.PartDetail, Now: r.now(), Unsettled: r.source.largestAge(),
+// detailsQuery says what is to be looked for: everything once in a while, and between only what was read since the last look. It also returns
+// how many changes this look sees, and false where nothing can be due.
+func (r *run) detailsQuery() (q load.DetailsQuery, changes int64, due bool) {
+	q = load.DetailsQuery{Source: r.source.Name, Parts: partsOf(r.source), Single: call.PartDetail, Now: r.now(), Unsettled: r.source.largestAge(),
 		Limit: detailsLooked}
 	d := r.desk
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if q.Now.Before(d.again) {
 		q.Touched = d.looked.Add(-lookBack)
+		if d.changes == d.seen && q.Now.Before(d.next) {
+			return q, 0, false // nothing can be due
+		}
 	}
-	return q, len(q.Parts) > 0 || q.Unsettled > 0
+	return q, d.changes, len(q.Parts) > 0 || q.Unsettled > 0
 }
 
 // announce counts what is due, once, for those who watch.
@@ -232,11 +238,12 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 			return err
 		}
 		record = r.added(done, &k.batch)
-		return tx.SaveRun(ctx, record)
+		return r.saveRun(ctx, tx, record)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: commit %d answers about single calls: %w", r.source.Name, len(answers), err)
 	}
+	r.changed(record)
 	r.record = record
 	r.details += int64(len(answers))
 	r.progress()

@@ -66,7 +66,7 @@ func (p *Pipeline) known(ctx context.Context, s Source) (book checkpoint.Book, d
 		if book, err = checkpoint.LoadTx(ctx, tx, s.Name); err != nil || !s.Details {
 			return err
 		}
-		due, err = tx.CountDueDetails(ctx, load.DetailsQuery{Source: s.Name, Parts: partsOf(s), Now: p.now()})
+		due, err = tx.CountDueDetails(ctx, load.DetailsQuery{Source: s.Name, Parts: partsOf(s), Single: call.PartDetail, Now: p.now(), Unsettled: s.largestAge()})
 		return err
 	})
 	return book, due, err

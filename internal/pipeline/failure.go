@@ -23,7 +23,8 @@ const strangeLimit = 5
 // halveAfter is how often a window must fail, in a row and while the provider is well, before it is halved.
 const halveAfter = 3
 
-// halveLimit bounds what one run does to narrow poison down: some records' worth, from ten years to a minute.
+// halveLimit bounds what one run does to narrow poison down: some records' worth, from ten years to a minute. Where as many windows are failing
+// already, it is no record that is at fault but the provider, in whatever small requests do not show.
 const halveLimit = 120
 
 // errDisagrees says that a window returned another number of calls than the provider counts in it.
@@ -56,18 +57,31 @@ func (r *run) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, 
 		return nil
 	}
 	r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
+	strange, unread := r.leave(rd, w, err)
+	if strange < strangeLimit && unread > 0 && unread%strangeLimit == 0 && r.source.Extract.Probe(ctx) != nil {
+		strange = unread // old failures or new, it is the provider that is at fault
+	}
+	if strange >= strangeLimit {
+		return fmt.Errorf("%s: %d windows in a row brought answers that cannot be read, so this run asks no more: check base_url, and whether the provider has trouble or a new API",
+			r.source.Name, strange)
+	}
+	return nil
+}
+
+// leave sets a window aside for this run, and tells how many in a row could not be read: of those that had not failed before, and of all.
+func (r *run) leave(rd *reading, w checkpoint.Work, err error) (strange, unread int) {
 	r.desk.mu.Lock()
 	defer r.desk.mu.Unlock()
 	r.skip[keyOf(rd.window.Span)], r.skip[keyOf(w.Span)] = true, true
 	r.faults = append(r.faults, err)
-	if w.Failures == 0 && !errors.Is(err, errDisagrees) && !errors.Is(err, errVanished) {
+	if errors.Is(err, errDisagrees) || errors.Is(err, errVanished) {
+		return r.strange, 0
+	}
+	if w.Failures == 0 {
 		r.strange++
 	}
-	if r.strange >= strangeLimit {
-		return fmt.Errorf("%s: %d windows in a row brought answers that cannot be read, so this run asks no more: check base_url, and whether the provider has trouble or a new API",
-			r.source.Name, r.strange)
-	}
-	return nil
+	r.unread++
+	return r.strange, r.unread
 }
 
 // concernsWindow reports whether an error concerns its window alone.
@@ -121,7 +135,7 @@ func pauseAfter(failures int) time.Duration {
 // halve puts two windows in the place of one that failed too often while the provider was well, and reports whether it did. What a poison
 // record costs is so narrowed down to a minute, within one run.
 func (r *run) halve(ctx context.Context, rd *reading, err error) bool {
-	if rd.window.Failures < halveAfter || errors.Is(err, errDisagrees) || errors.Is(err, errVanished) || r.halved >= halveLimit {
+	if rd.window.Failures < halveAfter || errors.Is(err, errDisagrees) || errors.Is(err, errVanished) || !r.mayHalve() {
 		return false
 	}
 	if isClass(err, extract.Malformed, extract.Lost) && r.source.Extract.Probe(ctx) != nil {
@@ -129,7 +143,9 @@ func (r *run) halve(ctx context.Context, rd *reading, err error) bool {
 	}
 	done := false
 	werr := r.desk.write(context.WithoutCancel(ctx), r.Warehouse, func(tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
-		b, done, err = checkpoint.HalveTx(ctx, tx, r.source.Name, b, rd.window)
+		if b, done, err = checkpoint.HalveTx(ctx, tx, r.source.Name, b, rd.window); done {
+			r.halved++
+		}
 		return b, err
 	})
 	if werr != nil {
@@ -137,10 +153,22 @@ func (r *run) halve(ctx context.Context, rd *reading, err error) bool {
 		return false
 	}
 	if done {
-		r.halved++
 		r.Log.Debug("window halved", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Error(err))
 	}
 	return done
+}
+
+// mayHalve reports whether so few windows are failing that a record may be at fault.
+func (r *run) mayHalve() bool {
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	failing := 0
+	for _, w := range r.desk.book.Open {
+		if w.Error != "" {
+			failing++
+		}
+	}
+	return r.halved < halveLimit && failing < halveLimit
 }
 
 // left is the error of the windows that were left: the first few in full, for the rest their number. The ledger names them all.

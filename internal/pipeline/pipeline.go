@@ -118,6 +118,9 @@ func (p *Pipeline) Sync(ctx context.Context, s Source, o Options) (load.Run, err
 	}
 	counted := extract.WithTally(ctx, r.traffic)
 	err := r.begin(counted)
+	if err == nil && o.Patient {
+		err = r.knock(counted)
+	}
 	if err == nil {
 		err = r.checkAccount(counted)
 	}

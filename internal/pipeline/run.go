@@ -35,6 +35,7 @@ type run struct {
 	read      map[spanKey]bool // windows that were read to their end
 	faults    []error          // of windows that were left, while others went on
 	strange   int              // how many windows in a row, none of which had failed before, could not be read
+	unread    int              // how many windows in a row could not be read, whether or not they had failed before
 	halved    int
 	details   int64 // answers about single calls that were stored
 	due       int64
@@ -56,12 +57,12 @@ func (r *run) begin(ctx context.Context) error {
 		Rules: r.source.Rules, Interval: r.source.Interval, LargestAge: r.source.largestAge(), Fingerprint: r.source.Fingerprint}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r.present = r.startedAt.Add(d.skew)
 	if d.saved != now {
 		if err := r.introduce(ctx, now); err != nil {
 			return err
 		}
 	}
+	r.present = d.presentAt(r.startedAt)
 	if r.options.Force {
 		return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
 			resumed := false
@@ -203,7 +204,7 @@ func (r *run) readNext(ctx context.Context, w checkpoint.Work) error {
 		r.desk.step = checkpoint.NextStep(r.desk.step, w.Until.Sub(w.Since), pages)
 	}
 	if err == nil {
-		r.strange = 0
+		r.strange, r.unread = 0, 0
 		r.read[keyOf(w.Span)] = true
 	}
 	r.desk.mu.Unlock()
@@ -213,25 +214,26 @@ func (r *run) readNext(ctx context.Context, w checkpoint.Work) error {
 	return r.windowFailed(ctx, rd, w, err)
 }
 
-// readClock learns the provider's clock from the first page that this run gets: a clock of ours that runs ahead must not prove what was not
-// there yet, and one that runs behind must not keep fresh calls waiting. It is learnt once, as every answer tells it a little differently,
-// and never put later than a reading of the head: what that proves must satisfy the plan, or the plan would have no end.
-func (r *run) readClock(readAt, sent time.Time, head bool) {
-	d := r.desk
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !r.clockRead {
-		d.skew = readAt.Sub(sent)
-		r.present, r.clockRead = r.startedAt.Add(d.skew), true
+// knock sends one small request, once, to a provider that was in trouble at the last run: an outage of three days, at a tick every five minutes,
+// must not cost every retry each time.
+func (r *run) knock(ctx context.Context) error {
+	r.desk.mu.Lock()
+	down := r.desk.down
+	r.desk.mu.Unlock()
+	if !down {
+		return nil
 	}
-	if head && r.present.After(readAt) {
-		r.present = readAt
-	}
+	return r.source.Extract.Probe(extract.WithUrgency(ctx, extract.Live))
 }
 
 // finish writes the run's record.
 func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
+	r.desk.mu.Lock()
 	record := r.counted()
+	if record.Requests > 0 && ctx.Err() == nil {
+		r.desk.down = isClass(err, extract.Transient)
+	}
+	r.desk.mu.Unlock()
 	record.FinishedAt, record.Outcome = r.now(), "done"
 	switch {
 	case err == nil && record.Requests == 0 && record.Records == 0:
@@ -244,10 +246,29 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 	}
 	// A run that was stopped is recorded all the same.
 	ctx = context.WithoutCancel(ctx)
-	if werr := r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.FinishRun(ctx, record) }); werr != nil {
+	if werr := r.saveEnd(ctx, record); werr != nil {
 		err = errors.Join(err, fmt.Errorf("%s: record the run: %w", r.source.Name, werr))
 	}
 	return record, err
+}
+
+// saveEnd writes the record of the run that has ended.
+func (r *run) saveEnd(ctx context.Context, record load.Run) error {
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var row load.Row
+	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		row, err = tx.FinishRun(ctx, record, d.ended[record.Kind])
+		return err
+	}); err != nil {
+		return err
+	}
+	if d.ended == nil {
+		d.ended = make(map[string]*load.Row)
+	}
+	d.ended[record.Kind] = &row
+	return nil
 }
 
 // counted is the run's record with what was sent until now.

@@ -20,6 +20,7 @@ type reading struct {
 	seen        map[uint64]struct{} // different ids returned by this reading, over all the processes that shared it
 	visited     map[string]bool     // positions asked for by this process
 	stale       int                 // how many pages in a row brought no call that was new to the reading
+	resumed     bool                // it went on from where an earlier reading stood
 	lost        bool                // the position was lost once already
 	again       bool                // some of it was read before: this reading is done whole, by one process
 	ids         map[uint64]struct{} // where again: the ids of calls that this reading returned, as the warehouse knows them
@@ -96,6 +97,7 @@ func (r *run) resume(ctx context.Context, rd *reading) error {
 	case rd.again:
 		return nil
 	}
+	rd.resumed = rd.window.Position != ""
 	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
 		rd.seen, err = checkpoint.SeenTx(ctx, tx, rd.window)
 		return err
@@ -121,8 +123,7 @@ func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, 
 		}
 	}
 	if rd.window.ReadAt.IsZero() {
-		rd.window.ReadAt = page.Clock.UTC().Truncate(time.Microsecond)
-		r.readClock(rd.window.ReadAt, sent, head)
+		rd.window.ReadAt = r.readClock(page.Clock.UTC().Truncate(time.Microsecond), sent, head)
 	}
 	return page, number, nil
 }
@@ -187,8 +188,8 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	if page.Total != nil { // an older server among several may leave it out
 		rd.window.Total = page.Total
 	}
-	if !rd.again && !rd.lost {
-		// It has got further than ever before. A reading that started over has not, and what failed may lie ahead.
+	if rd.resumed && !rd.again && !rd.lost {
+		// It has got further than ever before. A reading that began at the start has not, and what failed may lie ahead.
 		rd.window.Failures, rd.window.Error, rd.window.RetryAt = 0, "", time.Time{}
 	}
 }
