@@ -27,7 +27,8 @@ type daemon struct {
 	behind     map[string]bool // what of which source is done in the background now
 	parked     map[string]time.Time
 	said       map[string]saying // the last error of each source
-	dirty      bool              // something was committed since the file was last brought up to date
+	unsaved    int64             // how many records were committed since the file was last brought up to date
+	savedAt    time.Time
 	background sync.WaitGroup
 }
 
@@ -43,13 +44,19 @@ const (
 	parkedFor = time.Hour
 	// sayAgain is how often an error is logged that goes on.
 	sayAgain = time.Hour
-	// saveEvery is how often the write-ahead log is brought into the file, where there is something in it.
-	saveEvery = 5 * time.Minute
-	houseEach = 24 * time.Hour
+	// The write-ahead log is brought into the file once it holds so many records, and at least so often: replaying it after a crash must be
+	// quick, and each time rewrites some of the file. It is looked at every few minutes.
+	saveRecords = 5_000
+	saveAtLeast = time.Hour
+	saveLook    = 5 * time.Minute
+	houseEach   = 24 * time.Hour
 )
 
+// newDaemon makes the daemon of a holder that is not served yet: from then on it is told of the work that is handed over, too.
 func newDaemon(h *holder, log *zap.Logger) *daemon {
-	return &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]saying)}
+	d := &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]saying)}
+	h.done = d.handed
+	return d
 }
 
 // run does the work of all sources until ctx ends, and returns when all of it has come to rest.
@@ -66,7 +73,7 @@ func (d *daemon) run(ctx context.Context) error {
 		name  string
 		every time.Duration
 		do    func(context.Context) error
-	}{{"(save)", saveEvery, d.save}, {"(house)", houseEach, d.tidy}} {
+	}{{"(save)", saveLook, d.save}, {"(house)", houseEach, d.tidy}} {
 		times, err := schedule.Parse("@every " + j.every.String())
 		if err != nil {
 			return err
@@ -83,8 +90,7 @@ func (d *daemon) tick(ctx context.Context, s pipeline.Source) error {
 	if d.isParked(s.Name) {
 		return nil
 	}
-	run, err := d.sync(ctx, s, pipeline.Options{Kind: "live", Scope: checkpoint.Head | checkpoint.Rereads, Patient: true})
-	if err != nil || run.Outcome == "failed" || ctx.Err() != nil {
+	if !d.sync(ctx, s, pipeline.Options{Kind: "live", Scope: checkpoint.Head | checkpoint.Rereads, Patient: true}) {
 		return nil
 	}
 	d.later(ctx, s, pipeline.Options{Kind: "history", Scope: checkpoint.History, Patient: true})
@@ -107,23 +113,21 @@ func (d *daemon) later(ctx context.Context, s pipeline.Source, o pipeline.Option
 			defer d.mu.Unlock()
 			delete(d.behind, key)
 		}()
-		// What went wrong has been said.
-		_, _ = d.sync(ctx, s, o)
+		d.sync(ctx, s, o)
 	})
 }
 
 // sync does work of a source, says what came of it, and parks a source that cannot be read until a person acts. A panic costs the source this
-// run and no other source anything.
-func (d *daemon) sync(ctx context.Context, s pipeline.Source, o pipeline.Options) (run load.Run, err error) {
+// run and no other source anything. It reports whether the source can be read: single windows that cannot keep nothing else from going on.
+func (d *daemon) sync(ctx context.Context, s pipeline.Source, o pipeline.Options) bool {
 	o.Watcher = d.activity
-	err = panics.Guard(func() (err error) {
+	var run load.Run
+	err := panics.Guard(func() (err error) {
 		run, err = d.pipeline.Sync(ctx, s, o)
 		return err
 	})
 	d.activity.ended(s.Name, o.Kind)
-	d.mu.Lock()
-	d.dirty = d.dirty || run.Records > 0
-	d.mu.Unlock()
+	d.count(run)
 	switch {
 	case err == nil:
 		d.well(ctx, s, run)
@@ -133,7 +137,26 @@ func (d *daemon) sync(ctx context.Context, s pipeline.Source, o pipeline.Options
 	default:
 		d.say(s.Name, "source failed, and is tried again at its next tick", err)
 	}
-	return run, err
+	return ctx.Err() == nil && pipeline.GoesOn(err)
+}
+
+// handed takes note of what became of a source in work that a person asked for. That person is told of a failure; what it means for the next
+// ticks is decided as ever: a source that a person has mended is no longer parked.
+func (d *daemon) handed(ctx context.Context, s pipeline.Source, run load.Run, err error) {
+	d.count(run)
+	switch stopped := ctx.Err() != nil; {
+	case err == nil:
+		d.well(context.WithoutCancel(ctx), s, run) // the person may have left by now
+	case !stopped && pipeline.NeedsPerson(err):
+		d.park(ctx, s, err)
+	}
+}
+
+// count notes what a run has left to be brought into the file.
+func (d *daemon) count(run load.Run) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unsaved += run.Inserted + run.Updated + run.Rejected
 }
 
 // well says that a source that had been in trouble is read again, and what a run brought.
@@ -201,11 +224,14 @@ func (d *daemon) report(name string, err error) {
 
 // save brings what was committed into the file, so that its write-ahead log stays small, and opening it after a crash quick.
 func (d *daemon) save(ctx context.Context) error {
+	now := d.pipeline.Now()
 	d.mu.Lock()
-	dirty := d.dirty
-	d.dirty = false
+	due := d.unsaved >= saveRecords || d.unsaved > 0 && now.Sub(d.savedAt) >= saveAtLeast
+	if due {
+		d.unsaved, d.savedAt = 0, now
+	}
 	d.mu.Unlock()
-	if !dirty {
+	if !due {
 		return nil
 	}
 	return d.pipeline.Warehouse.Checkpoint(ctx)

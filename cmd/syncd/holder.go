@@ -28,6 +28,9 @@ type holder struct {
 	since    time.Time
 	stop     context.CancelFunc
 	served   chan error
+
+	// done is told what became of a source in work that was handed over; nil: nobody is.
+	done func(ctx context.Context, s pipeline.Source, run load.Run, err error)
 }
 
 // hold serves the control socket beside the warehouse until Close. A holder that cannot have its socket goes on without: others then wait
@@ -69,15 +72,17 @@ func (h *holder) Work(ctx context.Context, w control.Work, emit func(control.Eve
 	if err != nil {
 		return &control.Failure{Message: err.Error(), Code: exitUsage}
 	}
-	tell := &teller{emit: emit, next: h.activity}
-	if err := tell.event(eventFinished, sourceReport{}); err != nil { // the other side draws its bars
-		return err
-	}
+	tell := newTeller(emit, h.activity, j.options().Kind)
+	results := runJob(ctx, h.pipeline, all, j, tell)
+	tell.close()
 	reports := []sourceReport{}
-	for _, r := range runJob(ctx, h.pipeline, all, j, tell) {
+	for i, r := range results {
+		if h.done != nil && !j.DryRun {
+			h.done(ctx, all[i], r.run, r.err)
+		}
 		reports = append(reports, reportOf(r))
 	}
-	return tell.event(eventReports, reports)
+	return sendEvent(emit, eventReports, reports)
 }
 
 // chosen finds the sources that a job names.
@@ -94,36 +99,6 @@ func (h *holder) chosen(wanted []string) ([]pipeline.Source, error) {
 		all = append(all, h.sources[i])
 	}
 	return all, nil
-}
-
-// teller sends what it is told over the socket, and on to the holder's own activity. A client that went away ends its work by its context.
-type teller struct {
-	emit func(control.Event) error
-	next *activity
-}
-
-func (t *teller) event(kind string, data any) error {
-	body, err := json.Marshal(data)
-	if err != nil {
-		return fmt.Errorf("tell of %s: %w", kind, err)
-	}
-	return t.emit(control.Event{Kind: kind, Data: body})
-}
-
-// Committed implements pipeline.Watcher.
-func (t *teller) Committed(p pipeline.Progress) {
-	t.next.Committed(p)
-	_ = t.event(eventProgress, p) // who no longer listens has ended the work, too
-}
-
-// Finished implements watcher.
-func (t *teller) Finished(source string, ok bool) {
-	t.next.Finished(source, ok)
-	r := sourceReport{Source: source}
-	if !ok {
-		r.Error = "failed"
-	}
-	_ = t.event(eventFinished, r) // as above
 }
 
 // activity is what runs now, for status.

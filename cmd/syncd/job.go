@@ -15,6 +15,7 @@ import (
 	"syncd/internal/config"
 	"syncd/internal/control"
 	"syncd/internal/load"
+	"syncd/internal/panics"
 	"syncd/internal/pipeline"
 )
 
@@ -56,7 +57,8 @@ type watcher interface {
 	Finished(source string, ok bool)
 }
 
-// runJob does a job's work on every source of it, side by side. What became of a source is in its result.
+// runJob does a job's work on every source of it, side by side. What became of a source is in its result; a panic costs that source alone,
+// and not the daemon that the job was handed to.
 func runJob(ctx context.Context, p *pipeline.Pipeline, all []pipeline.Source, j job, watch watcher) []result {
 	o := j.options()
 	if watch != nil {
@@ -67,23 +69,34 @@ func runJob(ctx context.Context, p *pipeline.Pipeline, all []pipeline.Source, j 
 	for i, s := range all {
 		running.Go(func() {
 			began := time.Now()
-			if j.DryRun {
-				e, err := p.Estimate(ctx, s, o)
-				results[i] = result{source: s.Name, err: err, took: time.Since(began), estimate: &e}
-				return
+			r := result{source: s.Name}
+			r.err = panics.Guard(func() error { return r.work(ctx, p, s, j, o) })
+			if r.run.Source == "" {
+				r.run = load.Run{Source: s.Name, Kind: o.Kind, Outcome: "done"} // there was nothing to do
+				if r.err != nil {
+					r.run.Outcome = "failed"
+				}
 			}
-			run, err := p.Sync(ctx, s, o)
-			if run.Source == "" {
-				run = load.Run{Source: s.Name, Kind: o.Kind, Outcome: "done"} // there was nothing to do
-			}
-			results[i] = result{source: s.Name, run: run, err: err, took: time.Since(began)}
-			if watch != nil {
-				watch.Finished(s.Name, err == nil)
+			r.took = time.Since(began)
+			results[i] = r
+			if watch != nil && !j.DryRun {
+				watch.Finished(s.Name, r.err == nil)
 			}
 		})
 	}
 	running.Wait()
 	return results
+}
+
+// work does a job's work on one source.
+func (r *result) work(ctx context.Context, p *pipeline.Pipeline, s pipeline.Source, j job, o pipeline.Options) (err error) {
+	if j.DryRun {
+		r.estimate = new(pipeline.Estimate)
+		*r.estimate, err = p.Estimate(ctx, s, o)
+		return err
+	}
+	r.run, err = p.Sync(ctx, s, o)
+	return err
 }
 
 // do has a job done: by the process that holds the warehouse, where that takes work, or here.
@@ -245,13 +258,6 @@ func (s sourceReport) result() result {
 	return r
 }
 
-// The kinds of events that a job sends while it is done elsewhere.
-const (
-	eventProgress = "progress"
-	eventFinished = "finished"
-	eventReports  = "reports"
-)
-
 // handOver has the process that holds the warehouse do a job, and shows its progress as if it were done here. The job ends there when ctx
 // does.
 func (a *app) handOver(ctx context.Context, c *config.Config, chosen []config.Source, j job) ([]result, error) {
@@ -302,6 +308,13 @@ func (a *app) handOver(ctx context.Context, c *config.Config, chosen []config.So
 	})
 	if f := (*control.Failure)(nil); errors.As(err, &f) && f.Code == exitUsage {
 		return nil, usageError{f}
+	}
+	if errors.Is(err, control.ErrGone) && watch == nil {
+		// It was just ending, and did nothing of the job.
+		return nil, fmt.Errorf("%w: %w", control.ErrNobody, err)
+	}
+	if watch != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil, stopped(a.term.err, err)
 	}
 	return results, err
 }

@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			for _, p := range providers {
 				fake, url := startFake(env.T().(testing.TB), p, 240)
 				name := strings.ToUpper(string(p))
+				env.Values[string(p)] = fake
 				env.Setenv(name+"_URL", url)
 				env.Setenv(name+"_KEY", keys[p])
 				env.Setenv(name+"_CALLS", strconv.Itoa(len(fake.All())))
@@ -60,6 +61,9 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  exits,
 			"expand": expand,
+			"poison": poison,
+			"shows":  shows,
+			"fits":   fits,
 		},
 	})
 }

@@ -20,6 +20,7 @@ type progress struct {
 	started time.Time
 	latest  map[string]pipeline.Progress
 	from    map[string]time.Duration // what was covered when the run began: it took no time of this run
+	details map[string]stage
 	ended   map[string]time.Time
 	failed  map[string]bool
 	order   []string
@@ -31,12 +32,18 @@ type progress struct {
 	done sync.WaitGroup
 }
 
+// stage is where a source's details stood when the first of them was told of.
+type stage struct {
+	at   time.Time
+	done int64
+}
+
 const plainEvery = 10 * time.Second
 
 // newProgress shows the progress of sources on a writer. Close ends it.
 func newProgress(out *screen, sources []string) *progress {
 	p := &progress{started: time.Now(), latest: make(map[string]pipeline.Progress), from: make(map[string]time.Duration),
-		ended: make(map[string]time.Time), failed: make(map[string]bool), order: sources, bar: make(map[string]*mpb.Bar), out: out, stop: make(chan struct{})}
+		details: make(map[string]stage), ended: make(map[string]time.Time), failed: make(map[string]bool), order: sources, bar: make(map[string]*mpb.Bar), out: out, stop: make(chan struct{})}
 	if width(out.to) == 0 {
 		p.done.Go(p.printLines)
 		return p
@@ -68,6 +75,9 @@ func (p *progress) Committed(now pipeline.Progress) {
 	if _, ok := p.from[name]; !ok {
 		p.from[name] = now.Covered
 	}
+	if _, ok := p.details[name]; !ok && now.Due > 0 {
+		p.details[name] = stage{time.Now(), now.Details}
+	}
 	p.latest[name] = now
 	if b := p.bar[name]; b != nil {
 		b.SetCurrent(int64(share(now) * (barScale - 1))) // the last step is Close's: a full bar is a finished one
@@ -96,6 +106,9 @@ func (p *progress) text(name string) string {
 	if ended, ok := p.ended[name]; ok {
 		elapsed = ended.Sub(p.started)
 	}
+	if now.Details < now.Due && !p.failed[name] {
+		return fmt.Sprintf("%3.0f %%  details %s of %s%s", 100*share(now), thousands(now.Details), thousands(now.Due), p.details[name].left(now))
+	}
 	rate := float64(now.Run.Records) / max(elapsed.Seconds(), 0.001)
 	s := fmt.Sprintf("%3.0f %%  %s records  %s/s", 100*share(now), thousands(now.Run.Records), thousands(int64(rate)))
 	gained := now.Covered - p.from[name]
@@ -107,6 +120,16 @@ func (p *progress) text(name string) string {
 		s += "  " + left.Round(time.Second).String() + " left"
 	}
 	return s
+}
+
+// left is how long the other details take if they go on coming as they have come.
+func (s stage) left(now pipeline.Progress) string {
+	came := now.Details - s.done
+	if came <= 0 {
+		return ""
+	}
+	left := time.Duration(float64(time.Since(s.at)) * float64(now.Due-now.Details) / float64(came))
+	return "  " + left.Round(time.Second).String() + " left"
 }
 
 // printLines prints a line for every source, every ten seconds.

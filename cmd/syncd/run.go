@@ -54,6 +54,7 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 	if err := keepHouse(ctx, w, c, time.Now()); err != nil {
 		return err
 	}
+	d := newDaemon(h, log)
 	h.serve(ctx, log)
 	defer func() { err = errors.Join(err, h.Close()) }()
 	together, ctx := errgroup.WithContext(ctx)
@@ -63,7 +64,7 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 		}
 	}
 	log.Info("syncd runs", zap.String("version", version()), zap.Int("sources", len(all)), zap.String("warehouse", c.Warehouse.Path), zap.String("http", c.Server.HTTP))
-	together.Go(func() error { return newDaemon(h, log).run(ctx) })
+	together.Go(func() error { return d.run(ctx) })
 	err = together.Wait()
 	log.Info("syncd has stopped")
 	return err

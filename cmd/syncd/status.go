@@ -65,10 +65,13 @@ func (a *app) status(ctx context.Context, c *config.Config) (statusReport, error
 	}
 }
 
-// askStatus asks the process that holds the warehouse.
+// askStatus asks the process that holds the warehouse. Its error is control.ErrNobody where none does, or no longer.
 func askStatus(ctx context.Context, c *config.Config) (statusReport, error) {
 	var r statusReport
 	body, err := control.Client{Path: control.Path(c.Warehouse.Path)}.Status(ctx)
+	if errors.Is(err, control.ErrGone) {
+		err = fmt.Errorf("%w: %w", control.ErrNobody, err) // it was just ending
+	}
 	if err != nil {
 		return r, err
 	}

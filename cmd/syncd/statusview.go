@@ -42,32 +42,62 @@ func (p *statusPrinter) printf(format string, args ...any) {
 func (p *statusPrinter) head() {
 	w := p.report.Warehouse
 	if !w.Exists {
-		p.printf("%s is not there yet: the first sync makes it\n", w.Path)
+		p.line("", "%s is not there yet: the first sync makes it", w.Path)
 	} else {
-		p.printf("%s, %s calls, %s\n", w.Path, thousands(w.Calls), bytesText(w.SizeBytes+w.WALBytes))
+		p.line("", "%s, %s calls, %s", w.Path, thousands(w.Calls), bytesText(w.SizeBytes+w.WALBytes))
 	}
 	switch holder := p.report.Process; {
 	case holder == nil:
-		p.printf("no daemon runs: 'syncd run' is one, 'syncd sync' does what is due once\n")
+		p.line("", "no daemon runs: 'syncd run' is one, 'syncd sync' does what is due once")
 	case holder.Daemon:
-		p.printf("the daemon runs since %s (process %d, version %s)\n", ago(p.report.At, &holder.StartedAt), holder.PID, holder.Version)
+		p.line("", "the daemon runs since %s (process %d, version %s)", ago(p.report.At, &holder.StartedAt), holder.PID, holder.Version)
 	default:
-		p.printf("a command is at work since %s (process %d)\n", ago(p.report.At, &holder.StartedAt), holder.PID)
+		p.line("", "a command is at work since %s (process %d)", ago(p.report.At, &holder.StartedAt), holder.PID)
 	}
 }
 
-// table is one line a source.
+// line prints a line, broken where it is too wide.
+func (p *statusPrinter) line(indent, format string, args ...any) {
+	p.printf("%s\n", wrap(fmt.Sprintf(format, args...), p.columns, indent))
+}
+
+// table is one line a source. Names that make it too wide are cut: below it, each stands in full.
 func (p *statusPrinter) table() {
 	if len(p.report.Sources) == 0 || p.err != nil {
 		return
 	}
-	t := tabwriter.NewWriter(p.to, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nSOURCE\tSTATE\tFRESH TO\tCOVERED FROM\tMISSING\tUNSETTLED\tCALLS")
+	longest := 0
 	for _, s := range p.report.Sources {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Source, stateText(s), ago(p.report.At, s.FreshUntil), dayText(s.CoveredSince),
+		longest = max(longest, len(s.Source))
+	}
+	text := p.tableText(longest)
+	widest := 0
+	for line := range strings.Lines(text) {
+		widest = max(widest, len([]rune(line))-1)
+	}
+	if widest > p.columns {
+		text = p.tableText(max(longest-(widest-p.columns), shortestName))
+	}
+	p.printf("\n%s", text)
+}
+
+// shortestName is what is always shown of a name.
+const shortestName = 8
+
+func (p *statusPrinter) tableText(name int) string {
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SOURCE\tSTATE\tFRESH TO\tCOVERED FROM\tMISSING\tUNSETTLED\tCALLS")
+	for _, s := range p.report.Sources {
+		short := s.Source
+		if len(short) > name {
+			short = short[:name-1] + "…" // names are ASCII
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", short, stateText(s), ago(p.report.At, s.FreshUntil), dayText(s.CoveredSince),
 			missingText(s), thousands(s.UnsettledCalls), thousands(s.Calls))
 	}
-	p.err = t.Flush()
+	_ = t.Flush() // a builder takes everything
+	return text.String()
 }
 
 // stateText is a source's state in a word.
@@ -111,7 +141,11 @@ func (p *statusPrinter) source(s load.SourceStatus) {
 				add("and %s more stretches; 'FROM sync.gaps' names them", thousands(s.Missing.Stretches-shownGaps))
 				break
 			}
-			add("missing %s to %s%s", minuteText(g.Since), minuteText(g.Until), because(g.Error))
+			why := because(g.Error)
+			if g.Error == s.Problem {
+				why = "" // it stands above
+			}
+			add("missing %s to %s%s", minuteText(g.Since), minuteText(g.Until), why)
 		}
 	}
 	if s.Rejects > 0 {
@@ -135,7 +169,7 @@ func (p *statusPrinter) source(s load.SourceStatus) {
 	}
 	p.printf("\n%s\n", s.Source)
 	for _, line := range lines {
-		p.printf("%s\n", wrap(line, p.columns, "  "))
+		p.line("  ", "%s", line)
 	}
 }
 
@@ -171,25 +205,29 @@ func because(err string) string {
 	return ": " + err
 }
 
-// wrap breaks a line between words, so that no line is wider than the terminal.
+// wrap breaks a line between words, and a word that is wider than the terminal within it, so that no line is wider.
 func wrap(line string, columns int, indent string) string {
 	var b strings.Builder
-	width := 0
-	for i, word := range strings.Fields(line) {
-		n := len([]rune(word))
+	deeper := indent + "  "
+	b.WriteString(indent)
+	width, begun := len(indent), false
+	for _, word := range strings.Fields(line) {
+		rest := []rune(word)
 		switch {
-		case i == 0:
-			b.WriteString(indent)
-			width = len(indent)
-		case width+1+n > columns:
-			b.WriteString("\n" + indent + "  ")
-			width = len(indent) + 2
+		case !begun:
+		case width+1+len(rest) > columns:
+			b.WriteString("\n" + deeper)
+			width = len(deeper)
 		default:
 			b.WriteByte(' ')
 			width++
 		}
-		b.WriteString(word)
-		width += n
+		for begun = true; width+len(rest) > columns && columns > width; width = len(deeper) {
+			b.WriteString(string(rest[:columns-width]) + "\n" + deeper)
+			rest = rest[columns-width:]
+		}
+		b.WriteString(string(rest))
+		width += len(rest)
 	}
 	return b.String()
 }

@@ -74,10 +74,15 @@ func outcome(to io.Writer, results []result) error {
 	case failed == 0:
 		return nil
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(to, "syncd: stopped; what was read is stored, and the same command goes on from there")
-		return shownError{err}
+		return stopped(to, err)
 	case failed < len(results):
 		return partlyError{shownError{err}}
 	}
+	return shownError{err}
+}
+
+// stopped says that work was stopped, and returns the error that stands for it.
+func stopped(to io.Writer, err error) error {
+	fmt.Fprintln(to, "syncd: stopped; what was read is stored, and the same command goes on from there")
 	return shownError{err}
 }

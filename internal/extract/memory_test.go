@@ -1,7 +1,6 @@
 package extract_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -123,7 +122,7 @@ func TestTrapStormOf429sNeverBreaksTheRateOrTheWait(t *testing.T) {
 				wg.Go(func() {
 					// A crowd to begin with, and then some that find free slots, so that only the wait itself can hold them.
 					time.Sleep(time.Duration(max(0, i-100)) * 2 * time.Second)
-					ctx, src := context.Context(t.Context()), sources[i%2]
+					ctx, src := t.Context(), sources[i%2]
 					var err error
 					if i%4 == 0 {
 						hour := begun.Add(-time.Duration(i) * time.Hour)

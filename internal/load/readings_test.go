@@ -73,7 +73,7 @@ func TestWhatARolledBackTransactionSawIsNotRemembered(t *testing.T) {
 			t.Error(err)
 		}
 		return errGivenUp
-	}); err != errGivenUp {
+	}); !errors.Is(err, errGivenUp) {
 		t.Fatal(err)
 	}
 	if got := upsert(t, w, older); got.Updated != 1 {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/load"
 )
@@ -85,12 +86,21 @@ func startsAlike(rec extract.Record, stored load.Ref) bool {
 // reconcileEvery is how often the provider's total is held against the warehouse.
 const reconcileEvery = 24 * time.Hour
 
-// reconcile holds the number of calls that the provider has in all against the warehouse, once a day, where it tells one. It is shown, and
+// complete reports whether nothing is missing but what has just come. The desk is locked.
+func (r *run) complete() bool {
+	left := time.Duration(0)
+	for _, m := range checkpoint.Missing(r.desk.book.Facts, 0, checkpoint.Span{Since: r.source.Start, Until: r.present.Add(-checkpoint.Settle)}) {
+		left += m.Until.Sub(m.Since)
+	}
+	return left < time.Hour
+}
+
+// reconcile holds the number of calls that the provider has in all against the warehouse, once a day and once history is covered, where it tells one. It is shown, and
 // decides nothing: the warehouse may well begin later than the provider.
 func (r *run) reconcile(ctx context.Context) error {
 	d, now := r.desk, r.now()
 	d.mu.Lock()
-	due := now.Sub(d.counted) >= reconcileEvery && !r.ranged()
+	due := now.Sub(d.counted) >= reconcileEvery && !r.ranged() && r.complete()
 	if due {
 		d.counted = now // a provider that does not answer is asked again tomorrow
 	}
@@ -99,8 +109,15 @@ func (r *run) reconcile(ctx context.Context) error {
 		return nil
 	}
 	total, ok, err := r.source.Extract.Total(extract.WithUrgency(ctx, extract.Later))
-	if err != nil || !ok {
-		return err
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		// Nothing that was asked for is left undone by it.
+		r.Log.Warn("the provider's total is not told; asked again tomorrow", zap.String("source", r.source.Name), zap.Error(err))
+		return nil
+	case !ok:
+		return nil
 	}
 	return r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SaveTotals(ctx, r.source.Name, total, now) })
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +24,7 @@ import (
 const (
 	detailsAtOnce  = 8
 	detailsInBatch = 200
+	detailsTime    = 10 * time.Second // how long a batch is gathered: what a crash costs, and how long nobody sees that it goes on
 	detailsLooked  = 2_000
 	// lookAgain is how often all of a source's calls are looked through, though nothing should be found that was not found before.
 	lookAgain = 24 * time.Hour
@@ -55,8 +55,9 @@ func (r *run) fetchDetails(ctx context.Context) error {
 			return fmt.Errorf("%s: look for details that are due: %w", r.source.Name, err)
 		}
 		r.announce(ctx, query, len(due))
-		for batch := range slices.Chunk(due, detailsInBatch) {
-			answers, err := r.askDetails(ctx, batch)
+		for rest := due; len(rest) > 0; {
+			answers, asked, err := r.askDetails(ctx, rest[:min(detailsInBatch, len(rest))])
+			rest = rest[asked:]
 			cerr := r.commitDetails(ctx, answers)
 			if err = errors.Join(cerr, err); err != nil {
 				r.holdUntil(err)
@@ -125,8 +126,10 @@ type detailAnswer struct {
 	err     error // of a class that concerns this answer alone
 }
 
-// askDetails asks for a batch, some at once, and returns the answers that came. The error is what keeps it from asking on.
-func (r *run) askDetails(ctx context.Context, due []load.DueDetail) ([]detailAnswer, error) {
+// askDetails asks for a batch, some at once, for a few seconds at most, and returns the answers that came, and how many were asked for. The
+// error is what keeps it from asking on.
+func (r *run) askDetails(ctx context.Context, due []load.DueDetail) (came []detailAnswer, tried int, _ error) {
+	until := r.now().Add(detailsTime)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	answers := make([]detailAnswer, len(due))
@@ -140,8 +143,11 @@ func (r *run) askDetails(ctx context.Context, due []load.DueDetail) ([]detailAns
 	take := func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
+		if next == len(due) || failed != nil || ctx.Err() != nil || next > 0 && !r.now().Before(until) {
+			return 0, false
+		}
 		next++
-		return next - 1, next <= len(due) && failed == nil && ctx.Err() == nil
+		return next - 1, true
 	}
 	for range min(detailsAtOnce, len(due)) {
 		askers.Go(func() {
@@ -161,7 +167,6 @@ func (r *run) askDetails(ctx context.Context, due []load.DueDetail) ([]detailAns
 		})
 	}
 	askers.Wait()
-	var came []detailAnswer
 	for i, a := range answers {
 		if asked[i] {
 			came = append(came, a)
@@ -170,7 +175,7 @@ func (r *run) askDetails(ctx context.Context, due []load.DueDetail) ([]detailAns
 	if failed == nil {
 		failed = ctx.Err()
 	}
-	return came, failed
+	return came, next, failed
 }
 
 // askDetail asks for one answer. The error is one that does not concern this answer alone.

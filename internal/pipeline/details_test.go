@@ -41,7 +41,7 @@ func TestDetailsAreFetchedOnceAndCompleteTheCall(t *testing.T) {
 		if got := l.fake.Traffic().Calls; got != int64(final*l.parts()) || final != 80 {
 			l.t.Errorf("%d answers about %d calls of %d parts", got, final, l.parts())
 		}
-		if int64(run.Requests) != l.fake.RequestCount() {
+		if run.Requests != l.fake.RequestCount() {
 			l.t.Errorf("the run counts %d requests of %d", run.Requests, l.fake.RequestCount())
 		}
 		l.expect(`SELECT call_id FROM calls WHERE status = 'completed' AND call_id NOT IN (SELECT call_id FROM call_messages)`)

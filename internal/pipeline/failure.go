@@ -89,13 +89,13 @@ func concernsWindow(err error) bool {
 	return errors.Is(err, errDisagrees) || errors.Is(err, errVanished) || isClass(err, extract.Malformed, extract.Lost)
 }
 
-// goesOn reports whether a run that had an error may do other work still: it concerned nothing but windows.
-func goesOn(err error) bool {
+// GoesOn reports whether other work of a source may be done after an error of a run: there was none, or it concerned nothing but windows.
+func GoesOn(err error) bool {
 	if err == nil {
 		return true
 	}
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !goesOn(e) })
+		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !GoesOn(e) })
 	}
 	return concernsWindow(err)
 }

@@ -127,7 +127,7 @@ func (p *Pipeline) Sync(ctx context.Context, s Source, o Options) (load.Run, err
 	if err == nil {
 		err = r.work(counted)
 	}
-	if goesOn(err) {
+	if GoesOn(err) {
 		err = errors.Join(err, r.fetchDetails(counted), r.reconcile(counted))
 	}
 	return r.finish(ctx, err)
