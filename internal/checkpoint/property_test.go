@@ -9,7 +9,7 @@ import (
 	"syncd/internal/checkpoint"
 )
 
-var planSeeds = flag.Uint64("plan-seeds", 150, "how many histories TestWhateverHappensWhatIsCoveredIsWhatWasRead makes up")
+var planSeeds = flag.Uint64("plan-seeds", 60, "how many histories TestWhateverHappensWhatIsCoveredIsWhatWasRead makes up")
 
 // history is a made-up life of one source: a daemon that plans by its own clock, a provider that is read by its own, outages, restarts in the
 // midst of windows, and a person who changes start and reread. Beside it stands the plainest model there is: for every minute, the
