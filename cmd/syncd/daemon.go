@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -26,16 +27,10 @@ type daemon struct {
 	mu         sync.Mutex
 	behind     map[string]bool // what of which source is done in the background now
 	parked     map[string]time.Time
-	said       map[string]saying // the last error of each source
-	unsaved    int64             // how many records were committed since the file was last brought up to date
+	said       map[string]time.Time // when an error of each kind of a source's work was last logged
+	unsaved    int64                // how many records were committed since the file was last brought up to date
 	savedAt    time.Time
 	background sync.WaitGroup
-}
-
-// saying is an error that was logged.
-type saying struct {
-	text string
-	at   time.Time
 }
 
 const (
@@ -47,6 +42,7 @@ const (
 	// The write-ahead log is brought into the file once it holds so many records, and at least so often: replaying it after a crash must be
 	// quick, and each time rewrites some of the file. It is looked at every few minutes.
 	saveRecords = 5_000
+	saveBytes   = 64 << 20
 	saveAtLeast = time.Hour
 	saveLook    = 5 * time.Minute
 	houseEach   = 24 * time.Hour
@@ -54,7 +50,7 @@ const (
 
 // newDaemon makes the daemon of a holder that is not served yet: from then on it is told of the work that is handed over, too.
 func newDaemon(h *holder, log *zap.Logger) *daemon {
-	d := &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]saying)}
+	d := &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]time.Time)}
 	h.done = d.handed
 	return d
 }
@@ -132,10 +128,10 @@ func (d *daemon) sync(ctx context.Context, s pipeline.Source, o pipeline.Options
 	case err == nil:
 		d.well(ctx, s, run)
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-	case pipeline.NeedsPerson(err):
+	case pipeline.NeedsPerson(err) && o.Kind != "details": // a key may be let list calls and not read single ones
 		d.park(ctx, s, err)
 	default:
-		d.say(s.Name, "source failed, and is tried again at its next tick", err)
+		d.say(s.Name, o.Kind, "source failed, and is tried again at its next tick", err)
 	}
 	return ctx.Err() == nil && pipeline.GoesOn(err)
 }
@@ -162,10 +158,11 @@ func (d *daemon) count(run load.Run) {
 // well says that a source that had been in trouble is read again, and what a run brought.
 func (d *daemon) well(ctx context.Context, s pipeline.Source, run load.Run) {
 	d.mu.Lock()
-	_, trouble := d.said[s.Name]
+	_, trouble := d.said[s.Name+" "+run.Kind]
 	_, parked := d.parked[s.Name]
 	if run.Requests > 0 {
-		delete(d.said, s.Name)
+		delete(d.said, s.Name+" "+run.Kind)
+		delete(d.said, s.Name+" parked")
 		delete(d.parked, s.Name)
 	}
 	d.mu.Unlock()
@@ -187,7 +184,7 @@ func (d *daemon) well(ctx context.Context, s pipeline.Source, run load.Run) {
 
 // park leaves a source alone for a while.
 func (d *daemon) park(ctx context.Context, s pipeline.Source, why error) {
-	d.say(s.Name, "source parked; the others go on, and it is tried again in an hour", why)
+	d.say(s.Name, "parked", "source parked; the others go on, and it is tried again in an hour", why)
 	d.mu.Lock()
 	d.parked[s.Name] = d.pipeline.Now().Add(parkedFor)
 	d.mu.Unlock()
@@ -202,14 +199,14 @@ func (d *daemon) isParked(source string) bool {
 	return d.parked[source].After(d.pipeline.Now())
 }
 
-// say logs an error once, and again each hour while it goes on: an outage of three days is not three days of lines.
-func (d *daemon) say(source, what string, err error) {
-	now, text := d.pipeline.Now(), err.Error()
+// say logs an error of one kind of work once, and again each hour while it goes on: an outage of three days is not three days of lines.
+func (d *daemon) say(source, kind, what string, err error) {
+	now, key := d.pipeline.Now(), source+" "+kind
 	d.mu.Lock()
-	last, known := d.said[source]
-	news := !known || now.Sub(last.at) >= sayAgain
+	last, known := d.said[key]
+	news := !known || now.Sub(last) >= sayAgain
 	if news {
-		d.said[source] = saying{text, now}
+		d.said[key] = now
 	}
 	d.mu.Unlock()
 	if news {
@@ -226,7 +223,7 @@ func (d *daemon) report(name string, err error) {
 func (d *daemon) save(ctx context.Context) error {
 	now := d.pipeline.Now()
 	d.mu.Lock()
-	due := d.unsaved >= saveRecords || d.unsaved > 0 && now.Sub(d.savedAt) >= saveAtLeast
+	due := d.unsaved >= saveRecords || d.unsaved > 0 && now.Sub(d.savedAt) >= saveAtLeast || d.logIsLong()
 	if due {
 		d.unsaved, d.savedAt = 0, now
 	}
@@ -235,6 +232,12 @@ func (d *daemon) save(ctx context.Context) error {
 		return nil
 	}
 	return d.pipeline.Warehouse.Checkpoint(ctx)
+}
+
+// logIsLong reports whether the write-ahead log has grown long, as it does in a run of hours that has not ended and been counted.
+func (d *daemon) logIsLong() bool {
+	info, err := os.Stat(d.config.Warehouse.Path + ".wal") // looking at its size leaves DuckDB's lock alone
+	return err == nil && info.Size() >= saveBytes
 }
 
 // tidy drops what is too old to be kept.

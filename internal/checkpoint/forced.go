@@ -13,30 +13,32 @@ import (
 // keepForced is how long what was left of a forced reading is gone on with. A later wish to read again starts over.
 const keepForced = 7 * 24 * time.Hour
 
-// LoadForcedTx returns what is left of the forced reading of a span, and reports whether an earlier one is gone on with. Where none is, the
-// whole span is noted as to be read.
+// LoadForcedTx returns what is left of the forced reading of a span, and reports whether an earlier one from the same beginning is gone on with:
+// of what that one was to read, what it left, and what lies beyond it. Where there is none, the whole span is noted as to be read.
 func LoadForcedTx(ctx context.Context, tx Tx, source string, s Span, now time.Time) (left []Span, resumed bool, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT since, until FROM sync.forced WHERE source = ? AND asked_since = ? AND until <= ? AND requested_at > ?
-		ORDER BY since`, source, s.Since, s.Until, now.Add(-keepForced))
+	rows, err := tx.QueryContext(ctx, `SELECT since, until, asked_since, asked_until FROM sync.forced WHERE source = ? AND asked_since = ? AND requested_at > ?
+		ORDER BY since`, source, s.Since, now.Add(-keepForced))
 	if err != nil {
 		return nil, false, fmt.Errorf("read what is left to be read again of %s: %w", source, err)
 	}
 	defer rows.Close()
+	beyond := []Span{s}
 	for rows.Next() {
-		var l Span
-		if err := rows.Scan(&l.Since, &l.Until); err != nil {
+		var l, asked Span
+		if err := rows.Scan(&l.Since, &l.Until, &asked.Since, &asked.Until); err != nil {
 			return nil, false, fmt.Errorf("read what is left to be read again of %s: %w", source, err)
 		}
-		left = append(left, Span{l.Since.UTC(), l.Until.UTC()})
+		resumed = true
+		if l = (Span{l.Since.UTC(), minTime(l.Until.UTC(), s.Until)}); !l.Empty() {
+			left = append(left, l)
+		}
+		beyond = Without(beyond, Span{asked.Since.UTC(), asked.Until.UTC()})
 	}
 	if err := rows.Err(); err != nil {
 		return nil, false, fmt.Errorf("read what is left to be read again of %s: %w", source, err)
 	}
-	if len(left) > 0 {
-		return left, true, nil
-	}
-	left = []Span{s}
-	return left, false, SaveForcedTx(ctx, tx, source, s, left, now)
+	left = append(left, beyond...)
+	return left, resumed, SaveForcedTx(ctx, tx, source, s, left, now)
 }
 
 // SaveForcedTx notes what is left of the forced reading of a span.
@@ -47,7 +49,7 @@ func SaveForcedTx(ctx context.Context, tx Tx, source string, s Span, left []Span
 		return fmt.Errorf("note what is left to be read again of %s: %w", source, err)
 	}
 	for _, l := range left {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO sync.forced VALUES (?, ?, ?, ?, ?)`, source, l.Since, l.Until, s.Since, now); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO sync.forced VALUES (?, ?, ?, ?, ?, ?)`, source, l.Since, l.Until, s.Since, s.Until, now); err != nil {
 			return fmt.Errorf("note what is left to be read again of %s: %w", source, err)
 		}
 	}

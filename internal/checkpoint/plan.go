@@ -228,8 +228,8 @@ func readBefore(facts []Fact, s Span) bool {
 func NextForced(b Book, forced []Span, taken []Span, step time.Duration) (Work, bool) {
 	busy := slices.Clone(taken)
 	for _, w := range b.Open {
-		within := slices.ContainsFunc(forced, func(f Span) bool { return !w.Since.Before(f.Since) && !w.Until.After(f.Until) })
-		if within && !slices.ContainsFunc(taken, w.Equal) {
+		overlaps := slices.ContainsFunc(forced, func(f Span) bool { return w.Since.Before(f.Until) && f.Since.Before(w.Until) })
+		if overlaps && !slices.ContainsFunc(taken, w.Equal) {
 			return Work{Window: w, Scope: History, Again: true}, true
 		}
 		busy = append(busy, w.Span)

@@ -15,6 +15,7 @@ import (
 
 // Listener is an open control socket. Clients that come before Serve wait for it.
 type Listener struct {
+	inHand sync.WaitGroup // work that handlers do
 	// Report, where it is set before Serve, is told of what no client can be told.
 	Report func(error)
 

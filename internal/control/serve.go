@@ -15,6 +15,9 @@ import (
 	"syncd/internal/panics"
 )
 
+// partingTime is how long clients may take to hear the end once the work has been told to stop.
+const partingTime = 5 * time.Second
+
 // Serve hands the work of clients to h until ctx ends. Then it removes the socket, ends the ctx of the work in hand and waits for it. It
 // serves once.
 func (l *Listener) Serve(ctx context.Context, h Handler) error {
@@ -40,8 +43,14 @@ func (l *Listener) Serve(ctx context.Context, h Handler) error {
 	case <-ctx.Done():
 	}
 	stop()
-	// Each client of a piece of work has a minute to read how it ended, so this comes to its end if the work does.
-	err := errors.Join(l.remove(), server.Shutdown(context.WithoutCancel(ctx)))
+	// Each client of a piece of work is told how it ended. One that does not read, or never finished its question, is not waited for.
+	polite, done := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
+	defer done()
+	err := l.remove()
+	if server.Shutdown(polite) != nil {
+		err = errors.Join(err, server.Close())
+	}
+	l.inHand.Wait() // it has been told to stop, and nobody keeps it any more
 	<-ended
 	if !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(fmt.Errorf("serve control socket %s: %w", l.path, served), err)
@@ -112,7 +121,9 @@ func (l *Listener) work(serving context.Context, h Handler, w http.ResponseWrite
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	s := newStream(w, l.patience, cancel)
 	stop := s.keepAlive(l.sign)
+	l.inHand.Add(1)
 	err = panics.Guard(func() error { return h.Work(ctx, asked, s.emit) })
+	l.inHand.Done()
 	stop()
 	switch {
 	case errors.Is(err, ErrRefused):

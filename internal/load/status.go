@@ -214,8 +214,6 @@ func (s *SourceStatus) judge() (problem, advice string) {
 		return "the process of its last run died", "nothing is lost: the next run goes on where that one stopped"
 	case s.Missing.Seconds >= worthAWord && run.Outcome != "running":
 		return "hours are missing", "run 'syncd sync " + s.Source + "', or let 'syncd run' read them"
-	case s.Rejects > 0:
-		return fmt.Sprintf("records that could not become calls: %d", s.Rejects), "'FROM sync.rejects' tells why; read them again with a newer syncd, or tell its makers"
 	}
 	return "", ""
 }

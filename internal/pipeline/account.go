@@ -63,7 +63,12 @@ func (r *run) knowsOurCalls(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	asked := 0
 	for _, c := range newest {
+		if !r.source.Transform.OwnID(c.ID) {
+			continue
+		}
+		asked++
 		rec, err := r.source.Extract.Detail(ctx, extract.Single, c.ID)
 		switch {
 		case err == nil && startsAlike(rec, c):
@@ -72,10 +77,10 @@ func (r *run) knowsOurCalls(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(newest) == 0 {
-		return nil // nothing is there that another account could mix with
+	if asked == 0 {
+		return nil // nothing is there that could be asked for
 	}
-	return &ErrOtherAccount{r.source.Name, len(newest)}
+	return &ErrOtherAccount{r.source.Name, asked}
 }
 
 // startsAlike reports whether an answer may be about a stored call, by its start.

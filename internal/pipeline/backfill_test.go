@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"syncd/internal/checkpoint"
 	"syncd/internal/fakeapi"
+	"syncd/internal/load"
 	"syncd/internal/pipeline"
 )
 
@@ -108,5 +110,26 @@ func TestAForcedBackfillReadsAgainAndGoesOnWhereItWasInterrupted(t *testing.T) {
 			l.t.Errorf("the second time sent %d requests", got)
 		}
 		l.mirrors()
+	})
+}
+
+func TestAForcedBackfillOfALongerRangeReadsAllOfIt(t *testing.T) {
+	inBubble(t, fakeapi.Burki, 200, settledCalls, func(l *life) {
+		l.sync(everything)
+		whole := checkpoint.Span{Since: l.source.Start, Until: l.began.Add(-time.Hour)}
+		cut := l.began.Add(-20 * time.Hour)
+		// An earlier one, up to the cut, was interrupted with its first hour left.
+		if err := l.file.Write(l.t.Context(), func(tx *load.Tx) error {
+			left := checkpoint.Span{Since: whole.Since, Until: whole.Since.Add(time.Hour)}
+			return checkpoint.SaveForcedTx(l.t.Context(), tx, l.source.Name, checkpoint.Span{Since: whole.Since, Until: cut}, []checkpoint.Span{left}, time.Now())
+		}); err != nil {
+			l.t.Fatal(err)
+		}
+		run := l.sync(pipeline.Options{Kind: "backfill", Range: whole, Force: true})
+		want := l.rows(`SELECT count(*) FROM calls WHERE started_at >= ? AND started_at < ?`, cut, whole.Until)[0]
+		if got := strconv.FormatInt(run.Records, 10); got < want && len(got) <= len(want) {
+			l.t.Errorf("%s records were read of at least %s", got, want)
+		}
+		l.expect(`SELECT since FROM sync.forced`)
 	})
 }

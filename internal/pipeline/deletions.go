@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/zeebo/xxh3"
 	"go.uber.org/zap"
@@ -60,12 +61,15 @@ func (r *run) findGone(ctx context.Context, rd *reading) error {
 	if len(candidates) > limit && !r.options.AcceptDeletions {
 		return fmt.Errorf("%s: %s: %w: %d of its %d calls are no longer listed, and nothing was marked; if they were deleted, run 'syncd backfill %s --from %s --to %s --force --accept-deletions', if not, check the key and base_url",
 			r.source.Name, rd.window.Span, errVanished, len(candidates), stored, r.source.Name,
-			rd.window.Since.Format("2006-01-02T15:04:05Z"), rd.window.Until.Format("2006-01-02T15:04:05Z"))
+			secondText(rd.window.Since), secondText(rd.window.Until.Add(time.Second-time.Microsecond)))
 	}
 	// Taken before the first is asked for: a list that is asked for later may tell that a call has come back.
 	rd.goneReading = r.Warehouse.NextReading()
 	rd.batch.readings = append(rd.batch.readings, rd.goneReading)
 	for _, c := range candidates {
+		if !r.source.Transform.OwnID(c.ID) {
+			continue // whether it is there cannot be asked
+		}
 		rec, err := r.source.Extract.Detail(ctx, extract.Single, c.ID)
 		switch {
 		case err == nil:
@@ -80,6 +84,9 @@ func (r *run) findGone(ctx context.Context, rd *reading) error {
 	}
 	return nil
 }
+
+// secondText writes a bound as a command takes it, cut to the second.
+func secondText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // unseen lists the calls of the window that the warehouse has and that this reading did not return, and counts all that it has.
 func (r *run) unseen(ctx context.Context, rd *reading) (candidates []load.Ref, stored int, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncd/internal/checkpoint"
 	"syncd/internal/fakeapi"
 	"syncd/internal/pipeline"
 )
@@ -118,8 +120,8 @@ func TestTooManyCallsGoneAtOnceAreLeftToAPerson(t *testing.T) {
 			l.t.Errorf("what is proven ends %s ago", lag)
 		}
 
-		// A person says that they were deleted.
-		span := l.spanOf(open[0])
+		// A person says that they were deleted, in the words of the advice.
+		span := advised(l.t, err)
 		l.sync(pipeline.Options{Kind: "backfill", Range: span, Force: true, AcceptDeletions: true})
 		if diff := cmp.Diff(l.fake.Deleted(), l.marked()); diff != "" {
 			l.t.Errorf("deleted and marked (-deleted +marked):\n%s", diff)
@@ -200,4 +202,22 @@ func TestACandidateThatCannotBeToldIsLeftAsItIs(t *testing.T) {
 			l.t.Errorf("marked are %q", l.marked())
 		}
 	})
+}
+
+// advised is the range of the command that an error advises.
+func advised(t *testing.T, err error) checkpoint.Span {
+	t.Helper()
+	m := regexp.MustCompile(`--from (\S+) --to (\S+) --force --accept-deletions`).FindStringSubmatch(err.Error())
+	if m == nil {
+		t.Fatalf("no advice in %v", err)
+	}
+	var s checkpoint.Span
+	for i, to := range []*time.Time{&s.Since, &s.Until} {
+		at, err := time.Parse(time.RFC3339, m[i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		*to = at
+	}
+	return s
 }

@@ -19,6 +19,8 @@ type desk struct {
 	saved   load.Source // as the warehouse has it; zero before the first run
 	book    checkpoint.Book
 	claims  []checkpoint.Span    // being read
+	detail  bool                 // details are being fetched
+	freed   chan struct{}        // closed when a claim is given back; nil: nobody waits for one
 	step    time.Duration        // how long the next window should be
 	skew    time.Duration        // the provider's clock less ours
 	skewed  bool                 // it is known
@@ -57,6 +59,33 @@ func (d *desk) release(s checkpoint.Span) {
 	defer d.mu.Unlock()
 	if i := slices.IndexFunc(d.claims, s.Equal); i >= 0 {
 		d.claims = slices.Delete(d.claims, i, i+1)
+	}
+	d.free()
+}
+
+// free wakes those that wait for what others do. The desk is locked.
+func (d *desk) free() {
+	if d.freed != nil {
+		close(d.freed)
+		d.freed = nil
+	}
+}
+
+// awaiting is closed when a claim is given back. The desk is locked.
+func (d *desk) awaiting() <-chan struct{} {
+	if d.freed == nil {
+		d.freed = make(chan struct{})
+	}
+	return d.freed
+}
+
+// wait waits until something is given back.
+func wait(ctx context.Context, freed <-chan struct{}) error {
+	select {
+	case <-freed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

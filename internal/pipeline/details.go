@@ -40,6 +40,10 @@ func (r *run) fetchDetails(ctx context.Context) error {
 		return nil
 	}
 	ctx = extract.WithUrgency(ctx, extract.Later)
+	if mine, err := r.claimDetails(ctx); err != nil || !mine {
+		return err
+	}
+	defer r.releaseDetails()
 	query, changes, ok := r.detailsQuery()
 	if !ok {
 		return nil
@@ -80,6 +84,34 @@ func (r *run) fetchDetails(ctx context.Context) error {
 	}
 	r.desk.looked, r.desk.next, r.desk.seen = began, began.Add(lookForTries), changes
 	return nil
+}
+
+// claimDetails makes sure that one run at a time fetches the details of a source: two would ask for the same. A run that comes again in minutes
+// leaves them to the other, which is what false says; any other waits, and then fetches what is left.
+func (r *run) claimDetails(ctx context.Context) (mine bool, err error) {
+	for {
+		r.desk.mu.Lock()
+		if !r.desk.detail {
+			r.desk.detail = true
+			r.desk.mu.Unlock()
+			return true, nil
+		}
+		freed := r.desk.awaiting()
+		r.desk.mu.Unlock()
+		if r.options.Patient {
+			return false, nil
+		}
+		if err := wait(ctx, freed); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (r *run) releaseDetails() {
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	r.desk.detail = false
+	r.desk.free()
 }
 
 // detailsQuery says what is to be looked for: everything once in a while, and between only what was read since the last look. It also returns
@@ -178,9 +210,16 @@ func (r *run) askDetails(ctx context.Context, due []load.DueDetail) (came []deta
 	return came, next, failed
 }
 
+// errTokenID says that a call cannot be asked for.
+var errTokenID = errors.New("privacy.phone_numbers: hash has put a token in the place of the call's id, which the provider does not know")
+
 // askDetail asks for one answer. The error is one that does not concern this answer alone.
 func (r *run) askDetail(ctx context.Context, due load.DueDetail) (a detailAnswer, err error) {
 	a = detailAnswer{due: due, reading: r.Warehouse.NextReading()}
+	if !r.source.Transform.OwnID(due.ID) {
+		a.err = errTokenID
+		return a, nil
+	}
 	err = panics.Guard(func() error {
 		var err error
 		a.record, err = r.source.Extract.Detail(ctx, string(due.Part), due.ID)
@@ -196,7 +235,7 @@ func (r *run) askDetail(ctx context.Context, due load.DueDetail) (a detailAnswer
 
 func strangeInARow(strange int, answers []detailAnswer) int {
 	for _, a := range answers {
-		if a.err != nil && !isClass(a.err, extract.Missing) {
+		if a.err != nil && !isClass(a.err, extract.Missing) && !errors.Is(a.err, errTokenID) {
 			strange++
 		} else {
 			strange = 0
@@ -228,21 +267,14 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 			return err
 		}
 		k := r.sort(answers, stored)
-		counts, err := tx.Find(ctx, r.source.Name, k.batch.observations)
-		if err != nil {
-			return err
-		}
-		for _, p := range counts.Partial() {
-			r.combine(p)
-		}
-		done, err := tx.Store(ctx, r.source.Name, counts)
+		counts, err := r.store(ctx, tx, k.batch.observations)
 		if err != nil {
 			return err
 		}
 		if err := r.keepTries(ctx, tx, k); err != nil {
 			return err
 		}
-		record = r.added(done, &k.batch)
+		record = r.added(counts, &k.batch)
 		return r.saveRun(ctx, tx, record)
 	})
 	if err != nil {

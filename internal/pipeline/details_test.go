@@ -321,3 +321,28 @@ func (l *life) unfinished(at time.Time) string {
 	}
 	return id
 }
+
+func TestDetailsThatAreNotThereMarkNoCallAsDeleted(t *testing.T) {
+	inBubble(t, fakeapi.Voicy, 120, func(w world) {
+		settledCalls(w)
+		w.fake.Intercept = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, "/call-get/") {
+					rw.Header().Set("Content-Type", "application/json")
+					rw.WriteHeader(http.StatusNotFound)
+					_, _ = rw.Write([]byte(`{"error": "Call not found"}`))
+					return
+				}
+				next.ServeHTTP(rw, r)
+			})
+		}
+	}, func(l *life) {
+		l.sync(withDetails)
+		l.tick(withDetails, 25*time.Hour, 4*24*time.Hour)
+		if marked := l.marked(); len(marked) > 0 {
+			l.t.Errorf("%d calls are listed and marked as deleted", len(marked))
+		}
+		l.expect(`SELECT DISTINCT state, attempts, retry_at IS NULL FROM sync.details`, "missing | 2 | true")
+		l.mirrors()
+	})
+}

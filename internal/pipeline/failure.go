@@ -57,9 +57,9 @@ func (r *run) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, 
 		return nil
 	}
 	r.Log.Warn("window left open", zap.String("source", r.source.Name), zap.Stringer("window", w.Span), zap.Error(err))
-	strange, unread := r.leave(rd, w, err)
-	if strange < strangeLimit && unread > 0 && unread%strangeLimit == 0 && r.source.Extract.Probe(ctx) != nil {
-		strange = unread // old failures or new, it is the provider that is at fault
+	strange, unread, read := r.leave(rd, w, err)
+	if strange < strangeLimit && unread > 0 && unread%strangeLimit == 0 && (read == 0 || r.source.Extract.Probe(ctx) != nil) {
+		strange = unread // old failures or new: where nothing at all could be read, it is the provider that is at fault
 	}
 	if strange >= strangeLimit {
 		return fmt.Errorf("%s: %d windows in a row brought answers that cannot be read, so this run asks no more: check base_url, and whether the provider has trouble or a new API",
@@ -68,20 +68,21 @@ func (r *run) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, 
 	return nil
 }
 
-// leave sets a window aside for this run, and tells how many in a row could not be read: of those that had not failed before, and of all.
-func (r *run) leave(rd *reading, w checkpoint.Work, err error) (strange, unread int) {
+// leave sets a window aside for this run, and tells how many in a row could not be read, of those that had not failed before, and of all; and
+// how many this run has read.
+func (r *run) leave(rd *reading, w checkpoint.Work, err error) (strange, unread, read int) {
 	r.desk.mu.Lock()
 	defer r.desk.mu.Unlock()
 	r.skip[keyOf(rd.window.Span)], r.skip[keyOf(w.Span)] = true, true
 	r.faults = append(r.faults, err)
 	if errors.Is(err, errDisagrees) || errors.Is(err, errVanished) {
-		return r.strange, 0
+		return r.strange, 0, len(r.read)
 	}
 	if w.Failures == 0 {
 		r.strange++
 	}
 	r.unread++
-	return r.strange, r.unread
+	return r.strange, r.unread, len(r.read)
 }
 
 // concernsWindow reports whether an error concerns its window alone.
@@ -108,8 +109,7 @@ func NeedsPerson(err error) bool {
 
 // holdUntil heeds a provider that asks to be left alone for longer than a run waits.
 func (r *run) holdUntil(err error) {
-	var e *extract.Error
-	if errors.As(err, &e) && !e.Until.IsZero() {
+	if e := extractError(err, func(e *extract.Error) bool { return !e.Until.IsZero() }); e != nil {
 		r.desk.hold(e.Until)
 	}
 }
@@ -181,8 +181,25 @@ func (r *run) left() error {
 		r.source.Name, len(r.faults)-shown, r.faults[shown]))...)
 }
 
-// isClass reports whether an error is the extractor's and of one of the classes.
+// isClass reports whether an error, or one of several that are joined, is the extractor's and of one of the classes.
 func isClass(err error, classes ...extract.Class) bool {
+	e := extractError(err, func(e *extract.Error) bool { return slices.Contains(classes, e.Class) })
+	return e != nil
+}
+
+// extractError finds the extractor's error of which something is true, among all that are joined; nil: there is none.
+func extractError(err error, is func(*extract.Error) bool) *extract.Error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range many.Unwrap() {
+			if e := extractError(one, is); e != nil {
+				return e
+			}
+		}
+		return nil
+	}
 	var e *extract.Error
-	return errors.As(err, &e) && slices.Contains(classes, e.Class)
+	if errors.As(err, &e) && is(e) {
+		return e
+	}
+	return nil
 }

@@ -26,19 +26,20 @@ type run struct {
 	watcher Watcher
 	traffic *extract.Tally // what this run sent
 
-	startedAt time.Time // our clock
-	record    load.Run
-	present   time.Time // of this run: the provider's clock at its start, as soon as that is known
-	clockRead bool      // it is known
-	forced    []checkpoint.Span
-	skip      map[spanKey]bool // windows that failed: they are left alone until the next run, and never block other work
-	read      map[spanKey]bool // windows that were read to their end
-	faults    []error          // of windows that were left, while others went on
-	strange   int              // how many windows in a row, none of which had failed before, could not be read
-	unread    int              // how many windows in a row could not be read, whether or not they had failed before
-	halved    int
-	details   int64 // answers about single calls that were stored
-	due       int64
+	startedAt  time.Time // our clock
+	record     load.Run
+	present    time.Time // of this run: the provider's clock at its start, as soon as that is known
+	clockRead  bool      // it is known
+	forced     []checkpoint.Span
+	skip       map[spanKey]bool // windows that failed: they are left alone until the next run, and never block other work
+	read       map[spanKey]bool // windows that were read to their end
+	faults     []error          // of windows that were left, while others went on
+	strange    int              // how many windows in a row, none of which had failed before, could not be read
+	unread     int              // how many windows in a row could not be read, whether or not they had failed before
+	halved     int
+	details    int64 // answers about single calls that were stored
+	due        int64
+	goneSingly int // calls that were asked for singly and marked as deleted
 }
 
 // spanKey is a span that can be a map's key.
@@ -131,7 +132,13 @@ func (r *run) readWindows(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		w, ok := r.next()
+		w, ok, freed := r.next()
+		if !ok && freed != nil {
+			if err := wait(ctx, freed); err != nil {
+				return err
+			}
+			continue
+		}
 		if !ok {
 			return nil
 		}
@@ -147,15 +154,19 @@ func (r *run) readClaimed(ctx context.Context, w checkpoint.Work) error {
 	return r.readNext(ctx, w)
 }
 
-// next plans the next window and claims it.
-func (r *run) next() (checkpoint.Work, bool) {
+// next plans the next window and claims it. Where all that is left is being read, by another run or another reader of this one, it returns what
+// tells when some of that is given back: whoever asked for all of it is not done before. A run that comes again in minutes does not wait.
+func (r *run) next() (w checkpoint.Work, ok bool, freed <-chan struct{}) {
 	d := r.desk
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		w, ok := r.plan(d)
+		w, ok := r.plan(d, d.claims)
 		if !ok {
-			return w, false
+			if _, more := r.plan(d, nil); more && !r.options.Patient {
+				freed = d.awaiting()
+			}
+			return w, false, freed
 		}
 		if key := keyOf(w.Span); r.read[key] {
 			// It was read and is work all the same: a clock that jumps can make a window end in the provider's future. It is read again, but not
@@ -165,12 +176,12 @@ func (r *run) next() (checkpoint.Work, bool) {
 			continue
 		}
 		d.claims = append(d.claims, w.Span)
-		return w, true
+		return w, true, nil
 	}
 }
 
-func (r *run) plan(d *desk) (checkpoint.Work, bool) {
-	taken := slices.Clone(d.claims)
+func (r *run) plan(d *desk, claims []checkpoint.Span) (checkpoint.Work, bool) {
+	taken := slices.Clone(claims)
 	for key := range r.skip {
 		taken = append(taken, key.span())
 	}

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"syncd/internal/checkpoint"
+	"syncd/internal/extract"
 	"syncd/internal/fakeapi"
 	"syncd/internal/pipeline"
 )
@@ -193,4 +195,50 @@ func stretchOf(r *http.Request) (s checkpoint.Span) {
 		s = checkpoint.Span{Since: time.UnixMilli(asked.Filter.Start.Lower).UTC(), Until: time.UnixMilli(asked.Filter.Start.Upper).UTC()}
 	}
 	return s
+}
+
+func TestABackfillBesideAnotherRunIsDoneOnlyWhenAllIsRead(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		t.Run(fmt.Sprintf("force %t", force), func(t *testing.T) {
+			inBubble(t, fakeapi.Voicy, 400, func(w world) {
+				aYear(w)
+				w.account.PageSize = 10
+				w.account.RateLimit = extract.Rate{Requests: 1, Per: 5 * time.Second}
+			}, func(l *life) {
+				other := make(chan error, 1)
+				go func() {
+					_, err := l.pipeline.Sync(l.t.Context(), l.source, pipeline.Options{Kind: "history", Scope: checkpoint.History})
+					other <- err
+				}()
+				time.Sleep(12 * time.Second) // it is in the midst of its first window
+				asked := checkpoint.Span{Since: l.source.Start, Until: l.began.Add(-time.Hour)}
+				l.sync(pipeline.Options{Kind: "backfill", Range: asked, Force: force})
+				if left := l.rows(`SELECT since, until FROM sync.gaps_at(?) WHERE state = 'missing' AND since < ?`, time.Now(), asked.Until); len(left) > 0 {
+					l.t.Errorf("the backfill is done, and missing are %q", left)
+				}
+				l.expect(`SELECT since FROM sync.forced`)
+				if err := <-other; err != nil {
+					l.t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestTwoRunsOfDetailsAskForEachOnce(t *testing.T) {
+	inBubble(t, fakeapi.Voicy, 200, settledCalls, func(l *life) {
+		l.sync(everything)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				if _, err := l.pipeline.Sync(l.t.Context(), l.source, onlyDetails); err != nil {
+					l.t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if got := l.fake.Traffic().Calls; got != 200 {
+			l.t.Errorf("%d answers were asked for, of 200 calls", got)
+		}
+	})
 }

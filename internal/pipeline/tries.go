@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"time"
 
 	"syncd/internal/call"
@@ -22,8 +23,13 @@ func (r *run) sort(answers []detailAnswer, stored map[string]map[call.Part]load.
 	for _, a := range answers {
 		single := a.due.Part == call.PartDetail
 		switch {
-		case a.err != nil && single && isClass(a.err, extract.Missing):
+		case a.err != nil && single && isClass(a.err, extract.Missing) && r.goneSingly < vanishedLimit && r.unfinished(a, stored[a.due.ID]):
+			// It was never listed again as final, and now there is none. Of a final call this says no more than that its details are not there: a
+			// re-reading of the list tells whether the call is.
+			r.goneSingly++
 			k.gone = append(k.gone, a)
+		case errors.Is(a.err, errTokenID):
+			k.tries = append(k.tries, r.try(a, "failed", a.err.Error(), nil))
 		case a.err != nil && isClass(a.err, extract.Missing):
 			k.tries = append(k.tries, r.try(a, "missing", a.err.Error(), onceMore))
 		case a.err != nil:
@@ -33,6 +39,16 @@ func (r *run) sort(answers []detailAnswer, stored map[string]map[call.Part]load.
 		}
 	}
 	return k
+}
+
+// unfinished reports whether a call, as its list payload tells it, is not final.
+func (r *run) unfinished(a detailAnswer, stored map[call.Part]load.StoredPart) bool {
+	list, ok := stored[call.PartList]
+	if !ok || list.Dropped {
+		return false
+	}
+	result := r.source.Transform.Record(recordOf(a.due.ID, list))
+	return result.Reject == nil && !result.Observation.Call.Status.Final()
 }
 
 // readDetail derives the call of an answer that came, and notes whether it came whole.

@@ -75,6 +75,12 @@ func (p Privacy) idToken(id string) string {
 	return letters(idPrefix, mac.Sum(nil))
 }
 
+// OwnID reports whether a call's id is the provider's: one that privacy has put a token in the place of can be asked for nowhere.
+func (t *Transformer) OwnID(id string) bool {
+	token, ok := strings.CutPrefix(id, idPrefix)
+	return t.opts.Privacy.Numbers != NumbersHash || !ok || len(token) != hashLetters || strings.Trim(token, "abcdefghijklmnop") != ""
+}
+
 // letters writes half of a sum behind a prefix, in letters and not in hexadecimal digits: digits could look like a number.
 func letters(prefix string, sum []byte) string {
 	token := make([]byte, 0, len(prefix)+hashLetters)

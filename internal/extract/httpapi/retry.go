@@ -163,7 +163,7 @@ func (c *Client) describe(err error) string {
 	case errors.As(err, &dns):
 		return dns.Error()
 	case errors.As(err, &op):
-		return op.Error()
+		return op.Op + ": " + op.Err.Error() // without the addresses: ours has a port that is another each time
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("no whole answer within %s", c.config.Timeout)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -25,6 +25,7 @@ CREATE TABLE sync.forced (
     since        TIMESTAMPTZ NOT NULL,
     until        TIMESTAMPTZ NOT NULL,
     asked_since  TIMESTAMPTZ NOT NULL,
+    asked_until  TIMESTAMPTZ NOT NULL,
     requested_at TIMESTAMPTZ NOT NULL
 );
 
