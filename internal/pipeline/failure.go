@@ -158,17 +158,28 @@ func (r *run) halve(ctx context.Context, rd *reading, err error) bool {
 	return done
 }
 
+// manyFailing is how many windows that fail are kept apart. A provider that answers every list with nonsense for days would otherwise leave one
+// at every tick.
+const manyFailing = 20
+
 // mayHalve reports whether so few windows are failing that a record may be at fault.
 func (r *run) mayHalve() bool {
+	failing := r.failing()
 	r.desk.mu.Lock()
 	defer r.desk.mu.Unlock()
-	failing := 0
+	return r.halved < halveLimit && failing < manyFailing
+}
+
+// failing counts the open windows that have failed.
+func (r *run) failing() (n int) {
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
 	for _, w := range r.desk.book.Open {
 		if w.Error != "" {
-			failing++
+			n++
 		}
 	}
-	return r.halved < halveLimit && failing < halveLimit
+	return n
 }
 
 // left is the error of the windows that were left: the first few in full, for the rest their number. The ledger names them all.

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/fakeapi"
+	"syncd/internal/pipeline"
 )
 
 // aYear spreads the calls of a life over a year.
@@ -233,5 +235,42 @@ func TestARunThatIsPatientHeedsAProviderThatAsksToBeLeftAlone(t *testing.T) {
 		l.sleepUntil(21 * time.Minute)
 		l.sync(patient)
 		l.latest()
+	})
+}
+
+func TestAProviderThatAnswersNonsenseForDaysLeavesFewRowsAndFewRequests(t *testing.T) {
+	var broken atomic.Bool
+	inBubble(t, fakeapi.Burki, 100, func(w world) {
+		settledCalls(w)
+		w.fake.Intercept = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				// The smallest request is answered well, so that the provider does not seem to be in trouble.
+				if broken.Load() && r.URL.Query().Get("date_from") != "" {
+					_, _ = rw.Write([]byte(`{"message": "hello"}`))
+					return
+				}
+				next.ServeHTTP(rw, r)
+			})
+		}
+	}, func(l *life) {
+		l.sync(everything)
+		broken.Store(true)
+		live := pipeline.Options{Kind: "live", Scope: checkpoint.Head | checkpoint.Rereads, Patient: true}
+		sent, ticks := l.fake.RequestCount(), 0
+		for ; ticks < 288; ticks++ {
+			time.Sleep(5 * time.Minute)
+			_, _ = l.try(live) // it fails, of course
+		}
+		rows := len(l.rows(`SELECT 1 FROM sync.windows WHERE source = ?`, l.source.Name))
+		if requests := l.fake.RequestCount() - sent; rows > 60 || requests > int64(ticks)*12 {
+			l.t.Errorf("a day of nonsense left %d rows in the ledger and took %d requests at %d ticks", rows, requests, ticks)
+		}
+		broken.Store(false)
+		time.Sleep(7 * time.Hour)
+		l.sync(everything)
+		l.latest()
+		if left := l.rows(`SELECT since, until FROM sync.gaps_at(?) WHERE state = 'missing' AND until - since > INTERVAL 10 SECONDS`, time.Now()); len(left) > 0 {
+			l.t.Errorf("missing are %q", left)
+		}
 	})
 }

@@ -226,6 +226,8 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) error {
 		// The provider has forgotten the position: what was stored stays, the reading starts over, once.
 		rd.lost, rd.visited, rd.stale = true, make(map[string]bool), 0
 		save = r.restartWindow
+	case isClass(err, extract.Malformed, extract.Lost) && rd.window.ID == 0 && rd.batch.pages == 0 && r.failing() >= manyFailing:
+		return err // it stays missing, and is planned again with what comes after it: one more row would tell nothing new
 	case isClass(err, extract.Malformed, extract.Lost):
 		rd.failed(err, r.now())
 	case rd.batch.pages == 0:
