@@ -33,7 +33,7 @@ import (
 var (
 	simDays   = flag.Int("sim-days", 6, "on how many days calls arrive in the simulation; then a day and more for them to settle")
 	simReread = flag.String("sim-reread", "5m,1h,24h", "the ages at which the simulation reads calls again")
-	simCalls  = flag.Int("sim-calls", 120, "calls a day and source in the simulation")
+	simCalls  = flag.Int("sim-calls", 60, "calls a day and source in the simulation")
 	simSeed   = flag.Uint64("sim-seed", 1, "the seed of the simulation")
 )
 
@@ -362,4 +362,4 @@ func TestASimulatedHourOfManySources(t *testing.T) {
 	})
 }
 
-var simSources = flag.Int("sim-sources", 30, "how many sources TestASimulatedHourOfManySources has")
+var simSources = flag.Int("sim-sources", 12, "how many sources TestASimulatedHourOfManySources has")
