@@ -200,6 +200,14 @@ func names(all []pipeline.Source) []string {
 	return list
 }
 
+func namesOf(all []config.Source) []string {
+	list := make([]string, len(all))
+	for i, s := range all {
+		list[i] = s.Name
+	}
+	return list
+}
+
 // watch shows the progress of sources, unless nobody wants to see it. What it returns second ends the display.
 func (a *app) watch(names []string) (watcher, func()) {
 	if a.noProgress {
@@ -214,10 +222,7 @@ const keepRuns = 90 * 24 * time.Hour
 
 // keepHouse brings what the warehouse knows of its sources in line with the configuration, and drops what is too old to be kept.
 func keepHouse(ctx context.Context, w *load.Warehouse, c *config.Config, now time.Time) error {
-	all := make([]string, len(c.Sources))
-	for i, s := range c.Sources {
-		all[i] = s.Name
-	}
+	all := namesOf(c.Sources)
 	if err := w.Write(ctx, func(tx *load.Tx) error {
 		_, err := tx.KeepConfigured(ctx, all)
 		return err
@@ -265,10 +270,7 @@ func (a *app) handOver(ctx context.Context, c *config.Config, chosen []config.So
 	if err != nil {
 		return nil, fmt.Errorf("hand over %s: %w", j.Command, err)
 	}
-	list := make([]string, len(chosen))
-	for i, s := range chosen {
-		list[i] = s.Name
-	}
+	list := namesOf(chosen)
 	var (
 		results []result
 		watch   watcher

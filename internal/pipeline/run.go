@@ -163,7 +163,10 @@ func (r *run) next() (w checkpoint.Work, ok bool, freed <-chan struct{}) {
 	for {
 		w, ok := r.plan(d, d.claims)
 		if !ok {
-			if _, more := r.plan(d, nil); more && !r.options.Patient {
+			if r.options.Patient || len(d.claims) == 0 {
+				return w, false, nil
+			}
+			if _, more := r.plan(d, nil); more {
 				freed = d.awaiting()
 			}
 			return w, false, freed
