@@ -77,11 +77,11 @@ func (w *Warehouse) EndReading(n int64) {
 	}
 }
 
-// startAt makes n the last number taken.
+// startAt makes n the last number taken, unless a higher one was.
 func (r *readings) startAt(n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last = n
+	r.last = max(r.last, n)
 }
 
 // oldest is the oldest reading under way: only what is newer than it need be remembered.

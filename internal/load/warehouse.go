@@ -15,13 +15,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
@@ -32,21 +31,27 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // 0: one per core
 	TempDirectory string
+
+	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
+	// when a commit fails before it is durable, and when it is durable and its caller is told that it failed.
+	Commit func(commit func() error) error
 }
 
 // Warehouse is an open warehouse file. It is safe for concurrent use; writes take turns.
 type Warehouse struct {
-	db *sql.DB
+	path     string
+	settings url.Values
+	commit   func(commit func() error) error
 
 	readings *readings
+	epoch    atomic.Int64
 
 	mu    sync.Mutex // guards all below: one transaction at a time
+	db    *sql.DB    // nil: it was lost, and could not be opened again yet
 	conn  *sql.Conn
+	lost  bool // DuckDB refuses everything until the file is opened again
 	known knownKeys
 }
-
-// ErrBusy says that another process holds the warehouse file.
-var ErrBusy = errors.New("the warehouse is held by another process")
 
 // Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
 // process holds the file, and refuses a file that is no warehouse, or one that a newer syncd wrote.
@@ -66,6 +71,9 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Commit != nil {
+		w.commit = o.Commit
+	}
 	if err := w.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.Close())
 	}
@@ -77,19 +85,30 @@ func connect(ctx context.Context, path string, settings url.Values) (*Warehouse,
 	if strings.ContainsAny(path, "?#%") {
 		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", path)
 	}
-	connector, err := duckdb.NewConnector(path+"?"+settings.Encode(), func(e driver.ExecerContext) error {
+	w := &Warehouse{path: path, settings: settings, readings: newReadings(), commit: func(commit func() error) error { return commit() }}
+	if err := w.dial(ctx); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// dial opens the file.
+func (w *Warehouse) dial(ctx context.Context) error {
+	connector, err := duckdb.NewConnector(w.path+"?"+w.settings.Encode(), func(e driver.ExecerContext) error {
 		// Times are stored as UTC and shown as UTC, whatever the machine's zone.
 		_, err := e.ExecContext(ctx, "SET TimeZone = 'UTC'", nil)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open warehouse %s: %w", path, openError(err))
+		return fmt.Errorf("open warehouse %s: %w", w.path, openError(err))
 	}
-	w := &Warehouse{db: sql.OpenDB(connector), readings: newReadings()}
-	if w.conn, err = w.db.Conn(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", path, openError(err)), w.db.Close())
+	db := sql.OpenDB(connector)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, openError(err)), db.Close())
 	}
-	return w, nil
+	w.db, w.conn = db, conn
+	return nil
 }
 
 // settings are DuckDB's own, fixed before the file is opened.
@@ -125,38 +144,21 @@ func catalogName(path string) string {
 	return name
 }
 
-var conflictingLock = regexp.MustCompile(`(?s)lock.*?PID (\d+)`)
-
-// openError turns DuckDB's words for the ways in which a file cannot be opened into ours.
-func openError(err error) error {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "Could not set lock"), strings.Contains(text, "Conflicting lock"):
-		if m := conflictingLock.FindStringSubmatch(text); m != nil {
-			return fmt.Errorf("%w (process %s); wait for it to finish, or stop it", ErrBusy, m[1])
-		}
-		return fmt.Errorf("%w; wait for it to finish, or stop it", ErrBusy)
-	case strings.Contains(text, "not a valid DuckDB database file"):
-		return errors.New("this is not a DuckDB file; choose another path, or move it away")
-	case errors.Is(err, fs.ErrNotExist), strings.Contains(text, "No such file or directory"):
-		return errors.New("no such folder; make it first")
-	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "Permission denied"):
-		return errors.New("permission denied; the folder and the file must be writable")
-	}
-	// What the driver says around DuckDB's own words helps nobody.
-	return errors.New(strings.TrimPrefix(text, "database/sql/driver: could not connect to database: "))
-}
-
 // temporaryTables are the writer's own. stage holds the ids, with the nth call of a batch that each belongs to, which the next statement
 // works on; moved the ids of calls whose id or start changes, with what they are from now on.
 const temporaryTables = `CREATE TEMP TABLE stage (lookup VARCHAR NOT NULL, part VARCHAR NOT NULL, n INTEGER NOT NULL);
 	CREATE TEMP TABLE moved (lookup VARCHAR NOT NULL, call_id VARCHAR NOT NULL, started_at TIMESTAMPTZ, merged BOOLEAN NOT NULL)`
 
-// prepare checks that the file is ours, migrates it, and makes the writer's temporary tables.
+// prepare checks that the file is ours, migrates it, and makes it ready to be written.
 func (w *Warehouse) prepare(ctx context.Context) error {
 	if err := w.migrate(ctx); err != nil {
 		return err
 	}
+	return w.takeUp(ctx)
+}
+
+// takeUp makes the writer's temporary tables, and goes on from the last reading.
+func (w *Warehouse) takeUp(ctx context.Context) error {
 	if _, err := w.conn.ExecContext(ctx, temporaryTables); err != nil {
 		return fmt.Errorf("make the staging tables: %w", err)
 	}
@@ -169,7 +171,7 @@ func (w *Warehouse) prepare(ctx context.Context) error {
 }
 
 // Write runs a function in one transaction, and commits where it returns nil. Writers take turns. After an error, or a panic in the
-// function, nothing of it has happened.
+// function, nothing of it has happened; only where the commit itself failed nobody knows, and then [Warehouse.Epoch] is another.
 //
 // If the process dies before the commit returns, the file holds all of the transaction or nothing.
 func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
@@ -178,11 +180,14 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := w.reopen(ctx); err != nil {
+		return err
+	}
 	// Beginning, committing and rolling back are never interrupted: an interrupted one leaves nobody knowing whether it happened, and the
 	// one connection in a state that nothing else expects.
 	unstopped := context.WithoutCancel(ctx)
 	if _, err := w.conn.ExecContext(unstopped, "BEGIN TRANSACTION"); err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return fmt.Errorf("begin: %w", w.trouble(err))
 	}
 	tx := &Tx{w: w}
 	done := false
@@ -190,31 +195,45 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		if done {
 			return
 		}
-		if _, rerr := w.conn.ExecContext(unstopped, "ROLLBACK"); rerr != nil && err != nil {
-			err = errors.Join(err, fmt.Errorf("roll back: %w", rerr))
+		if _, rerr := w.conn.ExecContext(unstopped, "ROLLBACK"); rerr != nil && err != nil && !endedAlready(rerr) {
+			err = errors.Join(err, fmt.Errorf("roll back: %w", w.trouble(rerr)))
 		}
 		if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 			err = fmt.Errorf("%w: %w", ctx.Err(), err) // DuckDB says no more than "interrupted"
 		}
 	}()
 	if err := fn(tx); err != nil {
+		return w.trouble(err)
+	}
+	err = w.commit(func() error {
+		_, err := w.conn.ExecContext(unstopped, "COMMIT")
 		return err
-	}
-	if _, err := w.conn.ExecContext(unstopped, "COMMIT"); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	done = true
+	})
+	// Both are true whether or not it happened: a key that is believed to be known is looked for, and what was seen unchanged was so.
 	w.known.add(tx.stored)
 	w.readings.add(tx.unchanged)
+	if err != nil {
+		w.epoch.Add(1)
+		return fmt.Errorf("commit: %w", w.trouble(err))
+	}
+	done = true
 	return nil
 }
+
+// Epoch is another number whenever what a caller remembers of the tables may have become wrong: a commit has failed, which may be durable all
+// the same, or the file had to be opened again, and another process may have written it in between. Whoever remembers something reads it from
+// the tables again then. Within a transaction it does not change.
+func (w *Warehouse) Epoch() int64 { return w.epoch.Load() }
 
 // Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse.
 func (w *Warehouse) Checkpoint(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.reopen(ctx); err != nil {
+		return err
+	}
 	if _, err := w.conn.ExecContext(ctx, "CHECKPOINT"); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return fmt.Errorf("checkpoint: %w", w.trouble(err))
 	}
 	return nil
 }
@@ -223,7 +242,16 @@ func (w *Warehouse) Checkpoint(ctx context.Context) error {
 func (w *Warehouse) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return errors.Join(w.conn.Close(), w.db.Close())
+	return w.hangUp()
+}
+
+func (w *Warehouse) hangUp() error {
+	if w.db == nil {
+		return nil
+	}
+	err := errors.Join(w.conn.Close(), w.db.Close())
+	w.db, w.conn = nil, nil
+	return err
 }
 
 // Tx is a transaction of the warehouse, valid until the function it was given to returns.

@@ -1,0 +1,79 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// ErrBusy says that another process holds the warehouse file.
+var ErrBusy = errors.New("the warehouse is held by another process")
+
+var conflictingLock = regexp.MustCompile(`(?s)lock.*?PID (\d+)`)
+
+// openError turns DuckDB's words for the ways in which a file cannot be opened into ours.
+func openError(err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "Could not set lock"), strings.Contains(text, "Conflicting lock"):
+		if m := conflictingLock.FindStringSubmatch(text); m != nil {
+			return fmt.Errorf("%w (process %s); wait for it to finish, or stop it", ErrBusy, m[1])
+		}
+		return fmt.Errorf("%w; wait for it to finish, or stop it", ErrBusy)
+	case strings.Contains(text, "not a valid DuckDB database file"):
+		return errors.New("this is not a DuckDB file; choose another path, or move it away")
+	case errors.Is(err, fs.ErrNotExist), strings.Contains(text, "No such file or directory"):
+		return errors.New("no such folder; make it first")
+	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "Permission denied"):
+		return errors.New("permission denied; the folder and the file must be writable")
+	}
+	// What the driver says around DuckDB's own words helps nobody.
+	return errors.New(strings.TrimPrefix(text, "database/sql/driver: could not connect to database: "))
+}
+
+// trouble notes whether DuckDB has given up on the file, and says of what a person can mend how to do so.
+func (w *Warehouse) trouble(err error) error {
+	var e *duckdb.Error
+	if errors.As(err, &e) && (e.Type == duckdb.ErrorTypeFatal || e.Type == duckdb.ErrorTypeInternal) {
+		w.lost = true
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "No space left on device"), strings.Contains(text, "Disk quota exceeded"):
+		return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
+	case e != nil && e.Type == duckdb.ErrorTypeOutOfMemory:
+		return fmt.Errorf("%w; DuckDB may use no more memory: raise warehouse.memory_limit", err)
+	}
+	return err
+}
+
+// endedAlready reports whether a transaction could not be rolled back because a commit that failed had ended it.
+func endedAlready(err error) bool { return strings.Contains(err.Error(), "no transaction is active") }
+
+// reopen opens the file again where DuckDB has given up on it: after a checkpoint that found the disk full it refuses everything else until
+// then, and a daemon must not need a restart when there is room again. What was committed is in the file and its write-ahead log. Another
+// process may take the file in between; then the next writer tries again.
+func (w *Warehouse) reopen(ctx context.Context) error {
+	if w.db != nil && !w.lost {
+		return nil
+	}
+	_ = w.hangUp() // that what was lost cannot be closed well is no news
+	if err := w.dial(ctx); err != nil {
+		return err
+	}
+	w.lost, w.known = false, knownKeys{}
+	w.epoch.Add(1)
+	_, err := w.knownVersion(ctx)
+	if err == nil {
+		err = w.takeUp(ctx)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("open warehouse %s again: %w", w.path, err), w.hangUp())
+	}
+	return nil
+}
