@@ -177,7 +177,7 @@ func (a *app) syncSources(ctx context.Context, w *load.Warehouse, c *config.Conf
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now, Log: log}
+	p := newPipeline(w, log)
 	h := hold(ctx, p, c, log)
 	if err := keepHouse(ctx, w, c, time.Now()); err != nil {
 		return nil, errors.Join(err, h.Close(), w.Close())

@@ -49,7 +49,7 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 	defer func() {
 		err = errors.Join(err, w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
 	}()
-	p := &pipeline.Pipeline{Warehouse: w, Now: time.Now, Log: log}
+	p := newPipeline(w, log)
 	h := &holder{pipeline: p, config: c, sources: all, activity: newActivity(), since: time.Now(), served: make(chan error, 1)}
 	if err := keepHouse(ctx, w, c, time.Now()); err != nil {
 		return err

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"time"
+
+	"go.uber.org/zap"
 
 	"syncd/internal/config"
 	"syncd/internal/extract"
@@ -90,4 +93,12 @@ func privacy(p config.Privacy, hashKey config.Secret) transform.Privacy {
 
 func warehouseOptions(c config.Warehouse) load.Options {
 	return load.Options{Path: c.Path, MemoryLimit: c.MemoryLimit, Threads: c.Threads, TempDirectory: c.TempDirectory}
+}
+
+// newPipeline is the pipeline of a warehouse that was just opened.
+func newPipeline(w *load.Warehouse, log *zap.Logger) *pipeline.Pipeline {
+	if told := w.Healed(); told != "" {
+		log.Warn(told)
+	}
+	return &pipeline.Pipeline{Warehouse: w, Now: time.Now, Log: log}
 }

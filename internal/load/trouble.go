@@ -14,6 +14,21 @@ import (
 // ErrBusy says that another process holds the warehouse file.
 var ErrBusy = errors.New("the warehouse is held by another process")
 
+// around is what the driver says around DuckDB's own words.
+const around = "database/sql/driver: could not connect to database: "
+
+// damagedFile reports whether DuckDB found the file's own blocks to be other than what it wrote, or not there.
+func damagedFile(text string) bool {
+	return strings.Contains(text, "Corrupt database file") || strings.Contains(text, "Could not read enough bytes from file")
+}
+
+const damagedHint = "bring back a copy of it, or move it away and sync again"
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
 var conflictingLock = regexp.MustCompile(`(?s)lock.*?PID (\d+)`)
 
 // openError turns DuckDB's words for the ways in which a file cannot be opened into ours.
@@ -25,6 +40,11 @@ func openError(err error) error {
 			return fmt.Errorf("%w (process %s); wait for it to finish, or stop it", ErrBusy, m[1])
 		}
 		return fmt.Errorf("%w; wait for it to finish, or stop it", ErrBusy)
+	case damagedLog.MatchString(text):
+		return fmt.Errorf("its write-ahead log is damaged, as by a power loss (%s); the next 'syncd sync' or 'syncd run' keeps what came before the damage, and reads the rest again",
+			damagedLog.FindString(text))
+	case damagedFile(text):
+		return fmt.Errorf("the file is damaged (%s); %s", firstLine(strings.TrimPrefix(text, around)), damagedHint)
 	case strings.Contains(text, "not a valid DuckDB database file"):
 		return errors.New("this is not a DuckDB file; choose another path, or move it away")
 	case errors.Is(err, fs.ErrNotExist), strings.Contains(text, "No such file or directory"):
@@ -33,7 +53,7 @@ func openError(err error) error {
 		return errors.New("permission denied; the folder and the file must be writable")
 	}
 	// What the driver says around DuckDB's own words helps nobody.
-	return errors.New(strings.TrimPrefix(text, "database/sql/driver: could not connect to database: "))
+	return errors.New(strings.TrimPrefix(text, around))
 }
 
 // trouble notes whether DuckDB has given up on the file, and says of what a person can mend how to do so.
@@ -46,6 +66,8 @@ func (w *Warehouse) trouble(err error) error {
 	switch {
 	case strings.Contains(text, "No space left on device"), strings.Contains(text, "Disk quota exceeded"):
 		return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
+	case damagedFile(text):
+		return fmt.Errorf("%w; the file is damaged: %s", err, damagedHint)
 	case e != nil && e.Type == duckdb.ErrorTypeOutOfMemory:
 		return fmt.Errorf("%w; DuckDB may use no more memory: raise warehouse.memory_limit", err)
 	}

@@ -43,6 +43,7 @@ type Warehouse struct {
 	settings url.Values
 	commit   func(commit func() error) error
 
+	healed   string
 	readings *readings
 	epoch    atomic.Int64
 
@@ -69,7 +70,14 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	w, err := connect(ctx, o.Path, settings(o))
 	if err != nil {
-		return nil, err
+		told, herr := heal(o.Path, err)
+		if herr != nil || told == "" {
+			return nil, errors.Join(err, herr)
+		}
+		if w, err = connect(ctx, o.Path, settings(o)); err != nil {
+			return nil, err
+		}
+		w.healed = told
 	}
 	if o.Commit != nil {
 		w.commit = o.Commit
@@ -110,6 +118,9 @@ func (w *Warehouse) dial(ctx context.Context) error {
 	w.db, w.conn = db, conn
 	return nil
 }
+
+// Healed says what of the file's write-ahead log was damaged and left out when it was opened; "" where nothing was. A person should know.
+func (w *Warehouse) Healed() string { return w.healed }
 
 // settings are DuckDB's own, fixed before the file is opened.
 func settings(o Options) url.Values {
