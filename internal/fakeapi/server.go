@@ -16,7 +16,16 @@
 //   - calls that break every page that holds them: [Server.Poison];
 //   - positions that are refused: [Server.ForgetPositions], [Server.Forget];
 //   - keys that are rotated, or that open another account: [Server.SetKey], [Switch];
-//   - anything else on the wire: [Options] Intercept.
+//   - everything else that a provider, a proxy or the network can do to an answer, by kind, for chosen requests or by chance: [Server.Inject],
+//     [Chaos], [Server.Heal]; [Kinds] are all of them, in groups by what they leave of the data, and [Server.Injected] counts what they broke;
+//   - a port that nobody listens on: [Listening.Shut];
+//   - anything yet unheard of: [Options] Intercept.
+//
+// Where several faults meet one request, they have their turns in this order: the connection breaks; the wait before the headers; an answer in
+// the provider's stead, a refusal or a redirect; a request for a further page becomes one for the first. Then the provider answers, outages and
+// the rate limit included, and of its answer these are broken: the records; the list; the frame, which is the body's length, its encoding and
+// the headers; and, while it is sent, the body. Within one of these steps the order is that of Inject. Records and lists are broken only in
+// answers with status 200, on the finished bytes: [Server.Call] and [Server.All] go on telling the truth. Intercept stands before all of it.
 //
 // It also counts for the test what its client did: [Server.Busiest], [Server.Traffic], [Server.Served], [Server.Requests]. It answers over a port
 // ([Listen]), over httptest, or in memory ([Transport]), where time may be synctest's.
@@ -62,6 +71,7 @@ type Options struct {
 	DeletedAfter time.Duration // from when a call is first listed until it is deleted; 0: between 30 minutes and five days, by chance per call
 	Outages      []Outage      // when every request fails
 	CountServed  bool          // count how often each call was listed, for Served
+	Faults       Chaos         // what goes wrong by chance
 
 	// OnList is called before the nth request for a list page that gets past outages and limits is answered, from 1 on, and may edit the
 	// calls: it is how a list changes while it is read.
@@ -85,6 +95,7 @@ type Server struct {
 
 	positions positions
 	usages    usages
+	faults    faults
 
 	mu       sync.RWMutex // guards what follows
 	calls    calls
@@ -146,7 +157,8 @@ func New(o Options) *Server {
 	mux := http.NewServeMux()
 	s.vendor.routes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { s.vendor.fail(w, http.StatusNotFound, "Not Found") })
-	s.handler = s.failing(s.limited(s.announced(mux)))
+	s.handler = s.faulty(s.failing(s.limited(s.announced(mux))))
+	s.Disturb(o.Faults)
 	if o.Intercept != nil {
 		s.handler = o.Intercept(s.handler)
 	}

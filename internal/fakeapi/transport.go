@@ -3,12 +3,14 @@ package fakeapi
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,12 +18,16 @@ import (
 // goroutine. It opens no socket and leaves nothing running, so that it works within a synctest bubble.
 //
 // A handler that aborts by [http.ErrAbortHandler], or promises more bytes than it writes, is a connection that was cut: an
-// [io.ErrUnexpectedEOF] from RoundTrip where nothing had been sent, and from the body where something had. Any other panic goes up to the
-// caller. A request whose context ends gets the context's error, once the handler has returned.
+// [io.ErrUnexpectedEOF] from RoundTrip where nothing had been sent, and from the body where something had. A [Fault] of the connection is what
+// net/http's own errors wrap. Any other panic goes up to the caller. A request whose context ends gets the context's error, once the handler has returned.
 type Transport struct {
 	Handler http.Handler            // answers for every host that Hosts does not name
 	Hosts   map[string]http.Handler // by host, as a URL has it: with the port where there is one
 	Latency time.Duration           // passes before the handler is asked
+
+	// DisableCompression keeps the transport from asking for gzip, and from unpacking it, where the caller asked for no encoding himself: as the
+	// field of this name does in [http.Transport].
+	DisableCompression bool
 }
 
 // sendsAt is how much of an answer net/http's server holds back before the first bytes leave.
@@ -45,12 +51,48 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.travel(r); err != nil {
 		return nil, err
 	}
-	w := &response{header: http.Header{}}
-	aborted := w.serve(handler, arriving(r))
+	w, in := &response{header: http.Header{}}, arriving(r)
+	unpacks := !t.DisableCompression && r.Method != http.MethodHead && r.Header.Get("Accept-Encoding") == "" && r.Header.Get("Range") == ""
+	if unpacks {
+		in.Header.Set("Accept-Encoding", "gzip")
+	}
+	aborted := w.serve(handler, in)
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	return w.result(r, aborted)
+	if w.broken != nil {
+		return nil, w.broken
+	}
+	res, err := w.result(r, aborted)
+	if err == nil && unpacks && strings.EqualFold(res.Header.Get("Content-Encoding"), "gzip") {
+		unpack(res)
+	}
+	return res, err
+}
+
+// unpack does to an answer what [http.Transport] does where it asked for gzip of its own accord.
+func unpack(res *http.Response) {
+	res.Body = io.NopCloser(&unpacker{from: res.Body})
+	res.Header.Del("Content-Encoding")
+	res.Header.Del("Content-Length")
+	res.ContentLength, res.Uncompressed = -1, true
+}
+
+// unpacker unpacks as it is read: the error of what is no gzip is the reader's, not the request's.
+type unpacker struct {
+	from io.Reader
+	zip  *gzip.Reader
+}
+
+func (u *unpacker) Read(p []byte) (int, error) {
+	if u.zip == nil {
+		zip, err := gzip.NewReader(u.from)
+		if err != nil {
+			return 0, err
+		}
+		u.zip = zip
+	}
+	return u.zip.Read(p)
 }
 
 // travel waits for the latency, or for the end of the request's context.
@@ -95,6 +137,8 @@ type response struct {
 	status  int
 	body    bytes.Buffer
 	flushed bool
+	stream  io.Reader // the body, made as it is read; nil: it is in body
+	broken  error     // what the client's network says in place of an answer
 }
 
 func (w *response) Header() http.Header { return w.header }
@@ -151,6 +195,8 @@ func (w *response) result(r *http.Request, aborted bool) (*http.Response, error)
 		body = http.NoBody
 	case w.status == http.StatusNoContent || w.status == http.StatusNotModified:
 		promised = 0
+	case w.stream != nil:
+		body = w.stream
 	case aborted || promised > length:
 		body = io.MultiReader(body, cutOff{})
 	}
@@ -162,7 +208,9 @@ func (w *response) result(r *http.Request, aborted bool) (*http.Response, error)
 
 // complete adds the headers that net/http's server adds to a short answer where the handler left them out.
 func (w *response) complete(aborted bool) {
-	if w.sent.Get("Date") == "" {
+	if date, set := w.sent["Date"]; set && date == nil {
+		delete(w.sent, "Date") // a handler's way to send none
+	} else if w.sent.Get("Date") == "" {
 		w.sent.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
 	if w.status == http.StatusNoContent || w.status == http.StatusNotModified {
