@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"go.uber.org/zap"
 
 	"syncd/internal/checkpoint"
+	"syncd/internal/extract"
 	"syncd/internal/load"
 	"syncd/internal/panics"
 	"syncd/internal/pipeline"
@@ -27,8 +31,8 @@ type daemon struct {
 	mu         sync.Mutex
 	behind     map[string]bool // what of which source is done in the background now
 	parked     map[string]time.Time
-	said       map[string]time.Time // when an error of each kind of a source's work was last logged
-	unsaved    int64                // how many records were committed since the file was last brought up to date
+	said       map[string]said // of which source's which kind of work, since it last went well
+	unsaved    int64           // how many records were committed since the file was last brought up to date
 	savedAt    time.Time
 	background sync.WaitGroup
 }
@@ -48,9 +52,12 @@ const (
 	houseEach   = 24 * time.Hour
 )
 
+// said is when each nature of error was last logged.
+type said map[string]time.Time
+
 // newDaemon makes the daemon of a holder that is not served yet: from then on it is told of the work that is handed over, too.
 func newDaemon(h *holder, log *zap.Logger) *daemon {
-	d := &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]time.Time)}
+	d := &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]said)}
 	h.done = d.handed
 	return d
 }
@@ -128,10 +135,10 @@ func (d *daemon) sync(ctx context.Context, s pipeline.Source, o pipeline.Options
 	case err == nil:
 		d.well(ctx, s, run)
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-	case pipeline.NeedsPerson(err) && o.Kind != "details": // a key may be let list calls and not read single ones
+	case pipeline.NeedsPerson(err): // which details never do: a key may be let list calls and not read single ones
 		d.park(ctx, s, err)
-	default:
-		d.say(s.Name, o.Kind, "source failed, and is tried again at its next tick", err)
+	case d.isNews(s.Name+" "+o.Kind, err):
+		d.log.Error("source failed, and is tried again at its next tick", zap.String("source", s.Name), zap.String("kind", o.Kind), zap.Error(err))
 	}
 	return ctx.Err() == nil && pipeline.GoesOn(err)
 }
@@ -158,8 +165,8 @@ func (d *daemon) count(run load.Run) {
 // well says that a source that had been in trouble is read again, and what a run brought.
 func (d *daemon) well(ctx context.Context, s pipeline.Source, run load.Run) {
 	d.mu.Lock()
-	_, trouble := d.said[s.Name+" "+run.Kind]
 	_, parked := d.parked[s.Name]
+	trouble := parked || len(d.said[s.Name+" "+run.Kind]) > 0
 	if run.Requests > 0 {
 		delete(d.said, s.Name+" "+run.Kind)
 		delete(d.said, s.Name+" parked")
@@ -184,7 +191,9 @@ func (d *daemon) well(ctx context.Context, s pipeline.Source, run load.Run) {
 
 // park leaves a source alone for a while.
 func (d *daemon) park(ctx context.Context, s pipeline.Source, why error) {
-	d.say(s.Name, "parked", "source parked; the others go on, and it is tried again in an hour", why)
+	if d.isNews(s.Name+" parked", why) {
+		d.log.Error("source parked; the others go on, and it is tried again in an hour", zap.String("source", s.Name), zap.Error(why))
+	}
 	d.mu.Lock()
 	d.parked[s.Name] = d.pipeline.Now().Add(parkedFor)
 	d.mu.Unlock()
@@ -199,19 +208,43 @@ func (d *daemon) isParked(source string) bool {
 	return d.parked[source].After(d.pipeline.Now())
 }
 
-// say logs an error of one kind of work once, and again each hour while it goes on: an outage of three days is not three days of lines.
-func (d *daemon) say(source, kind, what string, err error) {
-	now, key := d.pipeline.Now(), source+" "+kind
+// isNews takes note of an error of one kind of a source's work, and reports whether to log it: at once where anything that is joined in it is of
+// another nature than before, and again each hour while it goes on. So an outage of three days is not three days of lines, even where its errors
+// come and go between a few, and no kind of work silences another.
+func (d *daemon) isNews(key string, err error) (news bool) {
+	now := d.pipeline.Now()
+	old := func(at time.Time) bool { return now.Sub(at) >= sayAgain }
 	d.mu.Lock()
-	last, known := d.said[key]
-	news := !known || now.Sub(last) >= sayAgain
-	if news {
-		d.said[key] = now
+	defer d.mu.Unlock()
+	before, found := d.said[key], make(said)
+	for _, one := range pipeline.Parted(err) {
+		found[nature(one)] = now
 	}
-	d.mu.Unlock()
-	if news {
-		d.log.Error(what, zap.String("source", source), zap.Error(err))
+	for which := range found {
+		at, known := before[which]
+		news = news || !known || old(at)
 	}
+	if !news {
+		return false
+	}
+	maps.DeleteFunc(before, func(_ string, at time.Time) bool { return old(at) })
+	maps.Copy(found, before) // what was logged before keeps its time
+	d.said[key] = found
+	return true
+}
+
+// nature is what stays of an error that goes on: its window, its times and the answer's first bytes are others at every tick.
+func nature(err error) string {
+	var e *extract.Error
+	if errors.As(err, &e) {
+		return fmt.Sprintf("%s, status %d", e.Class, e.Status)
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, err.Error())
 }
 
 // report is told what a job could not handle itself.

@@ -219,7 +219,20 @@ func TestSourcesThatLeaveTheConfigurationKeepTheirRows(t *testing.T) {
 		}
 	}
 	check(0)
-	s.daemon()
+	daemon = s.daemon()
 	eventually(t, "the renamed source is read under its new name", func() bool { return s.status().Warehouse.Calls == all+burki })
 	check(burki)
+
+	// The daemon has said so of both by name, and does not at its next start.
+	if text := daemon.out.String(); strings.Count(text, "not in the configuration (removed, or renamed)") != 2 ||
+		!strings.Contains(text, `{"source": "burki"}`) || !strings.Contains(text, `{"source": "voicy"}`) {
+		t.Errorf("the daemon says of sources that were removed:\n%s", text)
+	}
+	send(t, daemon.Cmd, os.Interrupt)
+	if code := daemon.ends(10 * time.Second); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	if text := s.daemon().out.String(); strings.Contains(text, "not in the configuration") {
+		t.Errorf("the next daemon says it again:\n%s", text)
+	}
 }

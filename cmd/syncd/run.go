@@ -51,6 +51,9 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 	}()
 	p := newPipeline(w, log)
 	h := &holder{pipeline: p, config: c, sources: all, activity: newActivity(), since: time.Now(), served: make(chan error, 1)}
+	if err := sayRemoved(ctx, w, c, log); err != nil {
+		return err
+	}
 	if err := keepHouse(ctx, w, c, time.Now()); err != nil {
 		return err
 	}
@@ -68,6 +71,22 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 	err = together.Wait()
 	log.Info("syncd has stopped")
 	return err
+}
+
+// sayRemoved says of each source that the configuration has had and has no more what status says of it. Whether a source is configured is kept in
+// the warehouse, so that it is said once and not at every start; if the process dies before it is said, status says it still.
+func sayRemoved(ctx context.Context, w *load.Warehouse, c *config.Config, log *zap.Logger) error {
+	var removed []string
+	if err := w.Write(ctx, func(tx *load.Tx) (err error) {
+		removed, err = tx.KeepConfigured(ctx, namesOf(c.Sources))
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, name := range removed {
+		log.Warn("source is not in the configuration (removed, or renamed): its rows stay, and nothing is asked for it", zap.String("source", name))
+	}
+	return nil
 }
 
 // serveHTTP serves health and status on the configured address.

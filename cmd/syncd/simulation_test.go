@@ -150,6 +150,7 @@ func (w *world) live(until time.Time, rng *rand.Rand) {
 		time.Sleep(time.Until(next))
 		w.end()
 		w.start()
+		w.t.Logf("day %.1f: restarted", time.Since(w.began).Hours()/24)
 	}
 }
 

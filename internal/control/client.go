@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -137,7 +138,7 @@ func (c Client) dial(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	uid, known, err := peer(conn.(*net.UnixConn))
-	if err == nil && known && !mayAnswer(uid) {
+	if err == nil && known && !mayAnswer(os.Geteuid(), uid) {
 		err = fmt.Errorf("the process at control socket %s belongs to user %d; run this as that user", c.Path, uid)
 	}
 	if err != nil {

@@ -24,6 +24,8 @@ type Listener struct {
 	file     fs.FileInfo // the socket's file, to know it from a later one
 	patience time.Duration
 	sign     time.Duration
+	parting  time.Duration
+	own      int // the user whose work is done
 	remove   func() error
 }
 
@@ -63,7 +65,7 @@ func listen(path string) (*Listener, error) {
 		return nil, err
 	}
 	socket.SetUnlinkOnClose(false) // it would remove a name that the socket no longer has
-	l := &Listener{path: path, socket: socket, patience: patience, sign: signOfLife}
+	l := &Listener{path: path, socket: socket, patience: patience, sign: signOfLife, parting: partingTime, own: os.Geteuid()}
 	l.remove = sync.OnceValue(l.removeFile)
 	if err := l.publish(name); err != nil {
 		return nil, errors.Join(err, socket.Close())

@@ -44,7 +44,7 @@ func (l *Listener) Serve(ctx context.Context, h Handler) error {
 	}
 	stop()
 	// Each client of a piece of work is told how it ended. One that does not read, or never finished its question, is not waited for.
-	polite, done := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
+	polite, done := context.WithTimeout(context.WithoutCancel(ctx), l.parting)
 	defer done()
 	err := l.remove()
 	if server.Shutdown(polite) != nil {
@@ -68,7 +68,7 @@ func (a admitting) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		uid, known, err := peer(conn)
-		if err == nil && (!known || mayAsk(uid)) {
+		if err == nil && (!known || mayAsk(a.l.own, uid)) {
 			return conn, nil
 		}
 		if err == nil {

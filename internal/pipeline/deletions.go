@@ -76,6 +76,10 @@ func (r *run) findGone(ctx context.Context, rd *reading) error {
 			r.takeSingle(rd, rec)
 		case isClass(err, extract.Missing):
 			rd.gone = append(rd.gone, c)
+		case isClass(err, extract.Permanent):
+			// A key may be let list calls and not read single ones. Where the key is refused altogether, the next list tells.
+			r.Log.Warn("calls are no longer listed, and whether they are there may not be asked", zap.String("source", r.source.Name), zap.Error(err))
+			return nil
 		case isClass(err, extract.Malformed, extract.Lost):
 			r.Log.Warn("a call is no longer listed, and whether it is there cannot be told", zap.String("source", r.source.Name), zap.Error(err))
 		default:

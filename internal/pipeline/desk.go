@@ -29,12 +29,9 @@ type desk struct {
 	held    time.Time            // the provider asked to be left alone until then
 	account string               // the fingerprint of the account that was found to be the right one
 	counted time.Time            // when the provider's total was last held against the warehouse
-	looked  time.Time            // since when every detail that is due has been looked for; zero: never
-	again   time.Time            // when to look for all of them again
 	ended   map[string]*load.Row // the last row of sync.runs of each kind that this process left
 	changes int64                // how many commits changed a call
-	seen    int64                // how many had when details were last looked for
-	next    time.Time            // when to look for them though nothing was: tries whose time has come
+	looked  looks                // for details
 }
 
 // heldAt reports whether the provider asked to be left alone at a time.

@@ -26,19 +26,25 @@ const (
 	detailsInBatch = 200
 	detailsTime    = 10 * time.Second // how long a batch is gathered: what a crash costs, and how long nobody sees that it goes on
 	detailsLooked  = 2_000
-	// lookAgain is how often all of a source's calls are looked through, though nothing should be found that was not found before.
-	lookAgain = 24 * time.Hour
-	// lookForTries is how often tries are looked for whose time has come, and calls that do not become final, where nothing else happens.
-	lookForTries = time.Hour
-	// lookBack is how much further back a look goes than the last one: what was fetched then may have been committed after it.
-	lookBack = 10 * time.Minute
 )
+
+// ofDetails is an error of fetching details. However lasting, it says nothing of the lists: a key may be let list calls and not read single ones.
+type ofDetails struct{ error }
+
+func (e ofDetails) Unwrap() error { return e.error }
 
 // fetchDetails asks for the details that are due.
 func (r *run) fetchDetails(ctx context.Context) error {
 	if !r.options.Details || !r.source.Details {
 		return nil
 	}
+	if err := r.fetchDue(ctx); err != nil {
+		return ofDetails{err}
+	}
+	return nil
+}
+
+func (r *run) fetchDue(ctx context.Context) error {
 	ctx = extract.WithUrgency(ctx, extract.Later)
 	if mine, err := r.claimDetails(ctx); err != nil || !mine {
 		return err
@@ -79,10 +85,7 @@ func (r *run) fetchDetails(ctx context.Context) error {
 	}
 	r.desk.mu.Lock()
 	defer r.desk.mu.Unlock()
-	if query.Touched.IsZero() {
-		r.desk.again = began.Add(lookAgain)
-	}
-	r.desk.looked, r.desk.next, r.desk.seen = began, began.Add(lookForTries), changes
+	r.desk.looked = r.desk.looked.after(query.Touched, began, changes)
 	return nil
 }
 
@@ -122,13 +125,8 @@ func (r *run) detailsQuery() (q load.DetailsQuery, changes int64, due bool) {
 	d := r.desk
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if q.Now.Before(d.again) {
-		q.Touched = d.looked.Add(-lookBack)
-		if d.changes == d.seen && q.Now.Before(d.next) {
-			return q, 0, false // nothing can be due
-		}
-	}
-	return q, d.changes, len(q.Parts) > 0 || q.Unsettled > 0
+	q.Touched, due = d.looked.due(q.Now, d.changes)
+	return q, d.changes, due && (len(q.Parts) > 0 || q.Unsettled > 0)
 }
 
 // announce counts what is due, once, for those who watch.

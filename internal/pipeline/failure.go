@@ -16,8 +16,10 @@ import (
 )
 
 // strangeLimit is when a run stops asking a provider that answers with nothing but what cannot be read. One poison record spoils one window;
-// this many in a row are no accident, and asking for ten years of them would be a storm. A window that had failed before does not count,
-// so that old failures never keep a run from what lies beyond them.
+// this many in a row are no accident, and asking for ten years of them would be a storm. Two counts of windows in a row that could not be read
+// end a run. One leaves out those that had failed before, so that old failures never keep a run from what lies beyond them: it ends the run once
+// it comes to this many. The other has all of them: each time it comes to a multiple of this, it ends the run if the run has read no window yet,
+// or if the smallest request fails too. Of answers about single calls, of which each is one request, five times as many in a row end a run.
 const strangeLimit = 5
 
 // halveAfter is how often a window must fail, in a row and while the provider is well, before it is halved.
@@ -38,8 +40,7 @@ func (r *run) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, 
 	if ctx.Err() != nil {
 		return err
 	}
-	ofWindow := concernsWindow(err)
-	if !ofWindow {
+	if !GoesOn(err) {
 		var e *extract.Error
 		if !errors.As(err, &e) || e.Class != extract.Transient || e.Status == http.StatusTooManyRequests {
 			r.holdUntil(err)
@@ -92,19 +93,22 @@ func concernsWindow(err error) bool {
 
 // GoesOn reports whether other work of a source may be done after an error of a run: there was none, or it concerned nothing but windows.
 func GoesOn(err error) bool {
-	if err == nil {
-		return true
+	for _, one := range Parted(err) {
+		if !concernsWindow(one) {
+			return false
+		}
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !GoesOn(e) })
-	}
-	return concernsWindow(err)
+	return true
 }
 
-// NeedsPerson reports whether an error lasts until a person acts: a key that is not accepted, another account.
+// NeedsPerson reports whether an error keeps the lists of a source from being read until a person acts: a key that is not accepted, another
+// account. Details that are refused keep nothing else waiting.
 func NeedsPerson(err error) bool {
-	var other *ErrOtherAccount
-	return errors.As(err, &other) || isClass(err, extract.Permanent)
+	return slices.ContainsFunc(Parted(err), func(one error) bool {
+		var other *ErrOtherAccount
+		var details ofDetails
+		return !errors.As(one, &details) && (errors.As(one, &other) || isClass(one, extract.Permanent))
+	})
 }
 
 // holdUntil heeds a provider that asks to be left alone for longer than a run waits.
@@ -200,17 +204,39 @@ func isClass(err error, classes ...extract.Class) bool {
 
 // extractError finds the extractor's error of which something is true, among all that are joined; nil: there is none.
 func extractError(err error, is func(*extract.Error) bool) *extract.Error {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, one := range many.Unwrap() {
-			if e := extractError(one, is); e != nil {
-				return e
-			}
+	for _, one := range Parted(err) {
+		var e *extract.Error
+		if errors.As(one, &e) && is(e) {
+			return e
 		}
-		return nil
-	}
-	var e *extract.Error
-	if errors.As(err, &e) && is(e) {
-		return e
 	}
 	return nil
+}
+
+// Parted takes apart what is joined in an error, however deep, so that no error hides behind another. What joins nothing stays whole. The cause
+// of an extractor's error is not looked at: its class says what it means.
+func Parted(err error) []error {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *extract.Error:
+	case interface{ Unwrap() []error }:
+		var all []error
+		for _, one := range e.Unwrap() {
+			all = append(all, Parted(one)...)
+		}
+		return all
+	case interface{ Unwrap() error }:
+		all := Parted(e.Unwrap())
+		if len(all) < 2 {
+			break
+		}
+		if _, details := err.(ofDetails); details {
+			for i := range all {
+				all[i] = ofDetails{all[i]}
+			}
+		}
+		return all
+	}
+	return []error{err}
 }
