@@ -4,7 +4,8 @@
 // it at once, with line and column. It refuses to guess: an unknown, repeated or misspelt key, a value of another type, anchors, aliases,
 // merge keys and tags, a second document and an empty file are errors, nothing is expanded from variables, and a key whose feature is not
 // built yet may only stand at its default. It knows no provider beyond its name, no database and no network, imports nothing of this
-// project, and touches secrets only when asked to, after parsing.
+// project, and touches secrets only when asked to, after parsing. A file that others than its owner could have written is refused, be it the
+// configuration or a key.
 //
 // Paths in the file that are not absolute start at the file's own folder, wherever syncd is started: a job run by cron and a
 // shell find the same warehouse.
@@ -12,12 +13,9 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	_ "time/tzdata" // warehouse.timezone must mean the same on a machine without a tz database
@@ -102,8 +100,8 @@ type Log struct {
 	Format string // text or json
 }
 
-// Load reads and checks a configuration file. A file that every user of the machine may write is refused, as is one that cannot be
-// read. Its error is an Errors.
+// Load reads and checks a configuration file. A file that others than its owner may write, or put another in the place of, is refused, as is
+// one that cannot be read. Its error is an Errors.
 func Load(path string) (*Config, error) {
 	data, err := readConfig(path)
 	if err != nil {
@@ -149,37 +147,8 @@ func readConfig(path string) (data []byte, err error) {
 		return nil, errors.New("no such file; copy config.example.yaml there, or name another with --config")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", bare(err))
+		return nil, unreadable(err)
 	}
-	defer func() { err = errors.Join(err, bare(f.Close())) }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", bare(err))
-	}
-	if info.IsDir() {
-		return nil, errors.New("is a folder; want a file")
-	}
-	// A group of one's own is common (umask 002), so only what everyone may write is refused.
-	if writable(info, 0o002) {
-		return nil, errors.New("every user of this machine may write it, and so choose where keys are sent; run chmod o-w on it")
-	}
-	data, err = io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", bare(err))
-	}
-	return data, nil
-}
-
-// writable reports whether a file has one of the permissions. Windows has none that Go could tell.
-func writable(info fs.FileInfo, mask fs.FileMode) bool {
-	return runtime.GOOS != "windows" && info.Mode()&mask != 0
-}
-
-// bare takes operation and path off an error of the file system: both are told by who reports it.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	data, err = readGuarded(f, maxSize)
+	return data, errors.Join(err, bare(f.Close()))
 }

@@ -31,7 +31,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) string {
 
 func TestLoadTakesPathsFromTheFilesFolder(t *testing.T) {
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "conf", "syncd.yaml"), "warehouse: {path: ../data/w.duckdb}\n"+minimal, 0o664)
+	write(t, filepath.Join(dir, "conf", "syncd.yaml"), "warehouse: {path: ../data/w.duckdb}\n"+minimal, 0o644)
 	t.Chdir(dir)
 	c, err := config.Load("conf/syncd.yaml")
 	if err != nil {
@@ -57,7 +57,6 @@ func TestLoadRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ path, want string }{
 		"missing":       {filepath.Join(dir, "none.yaml"), "no such file; copy config.example.yaml there, or name another with --config"},
 		"a folder":      {dir, "is a folder; want a file"},
-		"open to all":   {write(t, filepath.Join(dir, "open.yaml"), minimal, 0o666), "every user of this machine may write it, and so choose where keys are sent; run chmod o-w on it"},
 		"far too large": {write(t, filepath.Join(dir, "large.yaml"), strings.Repeat("# padding\n", 30_000), 0o600), "larger than 256 KiB: this is no configuration of syncd"},
 	} {
 		t.Run(name, func(t *testing.T) {

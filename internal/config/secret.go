@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"unicode"
 )
@@ -90,8 +89,8 @@ func (c *Config) Secrets(lookup func(string) (string, bool), sources []Source) (
 	return found, nil
 }
 
-// resolve reads the secret. Its errors hold neither the secret nor the file's path, which may be a secret in the wrong place: the
-// position in the configuration leads there.
+// resolve reads the secret. Its errors never hold the secret; nor the file's path, unless there is such a file, as it may be a secret in the
+// wrong place: the position in the configuration leads there.
 func (r SecretRef) resolve(lookup func(string) (string, bool)) (string, error) {
 	if r.Env != "" {
 		text, set := lookup(r.Env)
@@ -111,25 +110,23 @@ func (r SecretRef) resolve(lookup func(string) (string, bool)) (string, error) {
 }
 
 func readSecret(path string) (text string, err error) {
-	// Asked before it is opened: opening a named pipe would wait for a writer.
-	info, err := os.Stat(path)
+	f, err := openAtOnce(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", errors.New("does not exist; a relative path starts at the configuration file's folder")
 	case err != nil:
-		return "", fmt.Errorf("cannot be read: %w", bare(err))
-	case !info.Mode().IsRegular():
-		return "", errors.New("is a folder, a pipe or a device; want a plain file that holds the key")
-	case writable(info, 0o022):
-		return "", errors.New("may be written by others than its owner; run chmod go-w on it")
+		return "", unreadable(err)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("cannot be read: %w", bare(err))
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is a folder, a pipe or a device; want a plain file that holds the key")
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	if err = errors.Join(bare(err), bare(f.Close())); err != nil {
-		return "", fmt.Errorf("cannot be read: %w", err)
+	var data []byte
+	if err == nil {
+		data, err = readGuarded(f, maxSecret)
+	}
+	if err = errors.Join(err, bare(f.Close())); err != nil {
+		return "", err
 	}
 	if len(data) > maxSecret {
 		return "", fmt.Errorf("is larger than %d KiB, which no key is", maxSecret>>10)

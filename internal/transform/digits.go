@@ -133,11 +133,11 @@ var zeros = [...]rune{'0', '０', '٠', '۰', '०', '০', '๐'}
 // digitOf is the ASCII digit that a rune stands for.
 func digitOf(r rune) (byte, bool) {
 	if r < utf8.RuneSelf {
-		return byte(r), r >= '0' && r <= '9'
+		return byte(r & 0x7f), r >= '0' && r <= '9'
 	}
 	for _, zero := range zeros[1:] {
 		if r >= zero && r <= zero+9 {
-			return byte('0' + r - zero), true
+			return '0' + byte((r-zero)&0xf), true
 		}
 	}
 	return 0, false

@@ -19,7 +19,7 @@ const (
 // volatile. A payload that is no object is hashed as it is. Stored hashes are compared with it for years: it must never change.
 func contentHash(p *part, volatile map[string]volatility) int64 {
 	if p.object == nil {
-		return int64(xxh3.Hash(p.payload))
+		return int64(xxh3.Hash(p.payload)) //nolint:gosec // the same 64 bits, as DuckDB keeps them
 	}
 	var h xxh3.Hasher
 	separator := []byte{0}
@@ -39,7 +39,7 @@ func contentHash(p *part, volatile map[string]volatility) int64 {
 		write([]byte(f.name))
 		write(raw)
 	}
-	return int64(h.Sum64())
+	return int64(h.Sum64()) //nolint:gosec // as above
 }
 
 // withoutQueries cuts every URL in a value at its question mark. What it returns is for hashing alone.

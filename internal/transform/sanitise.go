@@ -66,7 +66,7 @@ func hexRune[T string | []byte](b T) (rune, bool) {
 	if len(b) < 4 {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(b[:4]), 16, 32)
+	n, err := strconv.ParseUint(string(b[:4]), 16, 16)
 	return rune(n), err == nil
 }
 

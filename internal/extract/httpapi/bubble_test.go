@@ -12,7 +12,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func bubbleClient(t *testing.T, c Config, network roundTripper) *Client {
+func bubbleClient(t testing.TB, c Config, network roundTripper) *Client {
 	t.Helper()
 	c.BaseURL, c.Transport = "https://api.example.com/v1", network
 	client, err := New(c)

@@ -26,7 +26,7 @@ type Error struct {
 	Excerpt  string    // the first bytes of the last answer, redacted; "" where none
 	Reason   string    // what happened, in a person's words
 	Attempts int       // how often it was tried
-	Until    time.Time // when the provider wants to be asked again, UTC; zero where it did not say, or the wait was slept
+	Until    time.Time // when the provider wants to be asked again, UTC, a day from now at most; zero where it did not say, or the wait was slept
 }
 
 func (e *Error) Error() string {
@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 func (f *fault) giveUp(attempts int) *Error {
 	e := &Error{Kind: f.kind, Status: f.status, Excerpt: f.excerpt, Reason: f.reason, Attempts: attempts}
 	if f.asked > 0 {
-		e.Until = time.Now().Add(f.asked).UTC().Truncate(time.Second)
+		e.Until = time.Now().Add(min(f.asked, longestTold)).UTC().Truncate(time.Second)
 	}
 	return e
 }

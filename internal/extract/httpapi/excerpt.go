@@ -145,7 +145,7 @@ func (e *excerpt) string(text string, isName, speaks bool) {
 			shown = text
 		}
 	case speaks:
-		shown = shorten(mask(text, e.secrets), maxText)
+		shown = shorten(mask(shorten(text, maxScanned), e.secrets), maxText)
 	}
 	quoted, err := jsontext.AppendQuote(nil, shown)
 	if err != nil {
@@ -213,23 +213,6 @@ func mask(text string, secrets []string) string {
 	text = hide(text, secrets)
 	text = email.ReplaceAllString(text, hidden)
 	return number.ReplaceAllString(text, hidden)
-}
-
-// hide replaces secrets, and the beginning of one where the text breaks off in it.
-func hide(text string, secrets []string) string {
-	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
-		text = strings.ReplaceAll(text, s, hidden)
-		for n := len(s) - 1; n >= 4; n-- {
-			if strings.HasSuffix(text, s[:n]) {
-				text = text[:len(text)-n] + hidden
-				break
-			}
-		}
-	}
-	return text
 }
 
 // shorten cuts a text to n bytes at most, at a rune, and shows that it did.

@@ -2,9 +2,15 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 func TestExcerpt(t *testing.T) {
@@ -33,7 +39,7 @@ func TestExcerpt(t *testing.T) {
 		"decimal":              {`{"total_cost":0.050000001}`, `{"total_cost":…}`},
 		"byte order mark":      {"\xef\xbb\xbf{\"error\":\"x\"}", `{"error":"x"}`},
 		"page":                 {"<!DOCTYPE html><html><head><title>502 Bad Gateway</title><style>a{}</style><script>var k='Jane'</script></head><body><!-- Jane --><h1>502 Bad&nbsp;Gateway</h1><hr>nginx</body></html>", "502 Bad Gateway 502 Bad Gateway nginx"},
-		"page with key":        {"<p>sk_live_<b></b>4f9a2c71d0e84b</p> " + key, "sk_live_ 4f9a2c71d0e84b …"},
+		"page with key":        {"<p>sk_live_<b></b>4f9a2c71d0e84b</p> " + key, "… …"},
 		"page that breaks off": {"<h1>Oops</h1><script>Jane", "Oops"},
 		"text":                 {"upstream connect error: 10.0.0.1 reset, ray 8aa55123456", "upstream connect error: … reset, ray 8aa…"},
 		"text, then JSON":      {`callback({"chat":"my name is Jane"})`, `callback(…`},
@@ -92,29 +98,110 @@ func TestExcerptIsShort(t *testing.T) {
 	}
 }
 
-// A key, a number and a turn are planted where a provider may put them; none may be seen, wherever the answer breaks off.
+// Whoever echoes a key may escape it, shorten it or break it in two.
+func TestExcerptHidesAKeyHoweverItIsWritten(t *testing.T) {
+	const half = len(key) / 2
+	escape := func(form string) string {
+		var b strings.Builder
+		for i := range len(key) {
+			fmt.Fprintf(&b, form, key[i])
+		}
+		return b.String()
+	}
+	for name, echoed := range map[string]string{
+		"as it is": key, "JSON": escape(`\u%04x`), "JSON in JSON": escape(`\\u%04X`), "URL": escape("%%%02X"), "HTML, decimal": escape("&#%d;"), "HTML": escape("&#x%x;"),
+		"C": escape(`\x%02x`), "one letter of it": strings.Replace(key, "_", `\u005f`, 1), "broken by a tag": key[:half] + "<wbr>" + key[half:],
+		"broken by a soft hyphen": key[:half] + "\u00ad" + key[half:], "its beginning": key[:half] + "***", "its end": "***" + key[half:], "twice": key + key,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inJSON, err := json.Marshal(map[string]string{"error": "bad key " + echoed + ", sorry"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			twice, err := json.Marshal(map[string]string{"error": string(inJSON)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, body := range []string{"bad key " + echoed + ", sorry", string(inJSON), string(twice), `{"error":"bad key ` + strings.ReplaceAll(echoed, `\x`, `\\x`) + `, sorry"}`,
+				"<html><body><p>bad key " + echoed + ", sorry</p></body></html>"} {
+				got := Excerpt(400, []byte(body), key)
+				if part := keyPart(got); part != "" || !strings.Contains(got, "bad key …") && !strings.Contains(got, "bad key ***…") {
+					t.Errorf("excerpt of %s is %s", body, got)
+				}
+			}
+		})
+	}
+}
+
+// keyPart returns eight characters of the key that stand in a text in a row, once it is read as JSON, HTML or a URL is; "" where none do.
+func keyPart(text string) string {
+	plain, err := url.PathUnescape(text)
+	if err != nil {
+		plain = text
+	}
+	for _, form := range []string{text, plain, html.UnescapeString(text), escapes.ReplaceAllStringFunc(text, unescape)} {
+		for i := range len(key) - 7 {
+			if strings.Contains(form, key[i:i+8]) {
+				return key[i : i+8]
+			}
+		}
+	}
+	return ""
+}
+
+var escapes = regexp.MustCompile(`\\+(?:u00|x)[0-9a-fA-F]{2}`)
+
+func unescape(escape string) string {
+	n, err := strconv.ParseUint(escape[len(escape)-2:], 16, 8)
+	if err != nil {
+		return escape
+	}
+	return string(rune(n))
+}
+
+// plantings are the ways in which a key is echoed.
+var plantings = []func(text string) string{
+	func(text string) string { return text },
+	func(text string) string { return strings.ReplaceAll(text, "_", `\u005f`) },
+	func(text string) string { return strings.ReplaceAll(text, "_", "%5F") },
+	func(text string) string { return strings.ReplaceAll(text, "_", "&#95;") },
+	func(text string) string { return strings.ReplaceAll(text, "_", "\u200b_") },
+	func(text string) string { return text[:len(text)-9] },
+	func(text string) string { return text[len(text)/2:] },
+}
+
+// A key, a number and a turn are planted where a provider may put them; none may be seen, wherever the answer breaks off and however it is written.
 func FuzzExcerpt(f *testing.F) {
 	for _, seed := range []string{
 		`{"histories":[{"chat":%,"voip":{"from":%}}]}`, `{"error":%}`, `[{"message":%}]`, `{%:1}`, `{"detail":[{"msg":%,"loc":[%]}]}`, `[%`, `{"a":[[{"error":{"message":%}}]]}`,
-		`""0000000000000000`,
+		`""0000000000000000`, `<html><title>%</title><body>%</body></html>`, `denied: %`, `{"error":"was {\"sent\":%}"}`,
 	} {
-		f.Add(seed, uint16(0), uint16(9999))
-		f.Add(seed, uint16(3), uint16(30))
+		f.Add(seed, uint16(0), uint16(9999), uint8(0))
+		f.Add(seed, uint16(3), uint16(30), uint8(1))
+		f.Add(seed, uint16(0), uint16(60), uint8(2))
 	}
 	const turn = "my name is Jane Roe and I live here"
 	const phone = "+1 555 010 9999"
 	run := regexp.MustCompile(`\p{Nd}{5}`)
-	f.Fuzz(func(t *testing.T, template string, from, to uint16) {
-		planted, err := json.Marshal("Bearer " + key + " says " + phone + " or " + strings.ReplaceAll(phone, " ", ""))
+	f.Fuzz(func(t *testing.T, template string, from, to uint16, how uint8) {
+		if keyPart(template) != "" {
+			t.Skip("the template holds the key itself, in pieces")
+		}
+		planted, err := json.Marshal("Bearer " + plantings[int(how)%len(plantings)](key) + " says " + phone + " or " + strings.ReplaceAll(phone, " ", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
 		body := strings.ReplaceAll(template, "%", string(planted))
 		body = body[min(int(from), len(body)):]
 		body = body[:min(int(to), len(body))]
-		got := Excerpt(400, []byte(body), key)
-		if strings.Contains(got, key) || strings.Contains(got, "010 9999") || strings.Contains(got, "0109999") || run.MatchString(got) {
-			t.Errorf("excerpt of %q is %q", body, got)
+		for _, status := range []int{200, 302, 400, 503} {
+			got := Excerpt(status, []byte(body), key)
+			if keyPart(got) != "" || strings.Contains(got, "010 9999") || strings.Contains(got, "0109999") || run.MatchString(got) {
+				t.Errorf("excerpt of %q is %q", body, got)
+			}
+			if !utf8.ValidString(got) || len(got) > 600 || strings.ContainsFunc(got, unicode.IsControl) {
+				t.Errorf("excerpt of %q is no short, plain line: %q", body, got)
+			}
 		}
 		// A list of records, whatever is in them, shows no turn.
 		quoted, err := json.Marshal(turn)

@@ -26,6 +26,8 @@ const (
 	// an error that says until when, or waits where that is near. Then the provider is asked again, as one absurd answer must not stop an
 	// account for good.
 	longestHold = time.Hour
+	// longestTold is the longest wait that an error tells, as whoever gets it keeps to it: a night's maintenance, but no year.
+	longestTold = 24 * time.Hour
 	// crowdedPause is the least pause after a 429 that does not say for how long. Limits are counted in minutes: half a second is in vain.
 	crowdedPause = 10 * time.Second
 	// latestReset is the end of the year 9999 in Unix seconds. A later one counts in milliseconds, or not at all.

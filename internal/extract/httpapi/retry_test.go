@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,8 +102,8 @@ func TestAbsurdWaitIsNotSlept(t *testing.T) {
 			if took := time.Since(start); took != 0 {
 				t.Errorf("Retry-After %s: slept %s", value, took)
 			}
-			if e.Until.Before(start.Add(301*time.Second)) || !strings.Contains(err.Error(), "until") {
-				t.Errorf("Retry-After %s: error does not say until when: %v", value, err)
+			if e.Until.Before(start.Add(301*time.Second)) || e.Until.After(start.Add(longestTold)) || !strings.Contains(err.Error(), "until") {
+				t.Errorf("Retry-After %s: error does not say until when, or says more than a day: %v", value, err)
 			}
 		})
 	}
@@ -244,21 +246,54 @@ func TestBrokenExchangesAreTriedAgain(t *testing.T) {
 	}
 }
 
+// FuzzRetryAfter: a wait is what was asked for, or none; whatever was asked for, nobody is held up for more than an hour, or told to wait for more
+// than a day; and the provider's clock is what it wrote, less the time that the answer took.
 func FuzzRetryAfter(f *testing.F) {
-	for _, seed := range []string{"", "0", "30", "-1", "1.5", "99999999999999999999", "Wed, 21 Oct 2015 07:28:00 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "soon", "٣٠"} {
-		f.Add(seed, seed, seed)
+	for _, seed := range []string{
+		"", "0", "30", "-1", "1.5", " 7 ", "+7", "0007", "301", "86400", "9223372036", "9223372037", "99999999999999999999", "Wed, 21 Oct 2015 07:28:00 GMT",
+		"Sunday, 06-Nov-94 08:49:37 GMT", "Tue Mar  4 05:07:07 2025", "Fri, 31 Dec 9999 23:59:59 GMT", "Sat, 01 Jan 0000 00:00:00 GMT", "soon", "٣٠", "1741064827",
+	} {
+		f.Add(seed, "", "")
+		f.Add("", seed, "")
+		f.Add("", "", seed)
+		f.Add(seed, seed, "Tue, 04 Mar 2025 05:06:07 GMT")
 	}
 	now := time.Date(2025, 3, 4, 5, 6, 7, 0, time.UTC)
+	whole := regexp.MustCompile(`^[0-9]{1,9}$`)
 	f.Fuzz(func(t *testing.T, after, reset, date string) {
 		h := http.Header{"Retry-After": {after}, "X-Ratelimit-Reset": {reset}, "Date": {date}}
+		written := now
+		theirs, noDate := http.ParseTime(date)
+		if noDate == nil {
+			written = theirs
+		}
+		var want time.Duration
+		until, noTime := http.ParseTime(strings.TrimSpace(after))
+		switch {
+		case whole.MatchString(strings.TrimSpace(after)):
+			n, err := strconv.Atoi(strings.TrimSpace(after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = time.Duration(n) * time.Second
+		case noTime == nil:
+			want = max(0, until.Sub(written))
+		}
+		if got := retryAfter(h, now); got != want && (want > 0 || strings.Trim(strings.TrimSpace(after), "0123456789") != "") {
+			t.Errorf("Retry-After %q, Date %q: wait is %s, want %s", after, date, got, want)
+		}
 		for _, status := range []int{429, 503} {
-			if wait := askedWait(status, h, []byte(after), now); wait < 0 {
-				t.Errorf("Retry-After %q, reset %q, Date %q: wait is %s", after, reset, date, wait)
+			c := bubbleClient(t, Config{}, nil)
+			fault := c.later(Request{}, Response{Status: status, Header: h, Body: []byte("retry after " + reset + " seconds"), ReceivedAt: now})
+			if fault.asked < 0 || c.limit.held.Sub(now) > longestHold {
+				t.Errorf("Retry-After %q, reset %q, Date %q: asked for %s, held until %s", after, reset, date, fault.asked, c.limit.held)
+			}
+			if told := fault.giveUp(1).Until; !told.IsZero() && time.Until(told) > longestTold {
+				t.Errorf("Retry-After %q, reset %q, Date %q: told to wait until %s", after, reset, date, told)
 			}
 		}
-		clock := providerClock(h, now, now.Add(time.Second))
-		if theirs, err := http.ParseTime(date); err == nil && clock.After(theirs) || err != nil && !clock.Equal(now) {
-			t.Errorf("Date %q: clock is %s", date, clock)
+		if want := map[bool]time.Time{true: theirs.Add(-time.Second), false: now}[noDate == nil]; !providerClock(h, now, now.Add(time.Second)).Equal(want) {
+			t.Errorf("Date %q: clock is %s, want %s", date, providerClock(h, now, now.Add(time.Second)), want)
 		}
 	})
 }
