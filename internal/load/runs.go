@@ -80,6 +80,24 @@ func (tx *Tx) FinishRun(ctx context.Context, r Run, last *Row) (Row, error) {
 	return row, nil
 }
 
+// CountMost gives a run's record the counts that its row tells, where that row counts more records: a commit that its process took for failed
+// was durable.
+func (tx *Tx) CountMost(ctx context.Context, r *Run) error {
+	var stored Run
+	err := tx.w.conn.QueryRowContext(ctx, `SELECT pages, records, inserted, updated, unchanged, rejected, drift FROM sync.runs WHERE run_id = ?`, r.ID).
+		Scan(&stored.Pages, &stored.Records, &stored.Inserted, &stored.Updated, &stored.Unchanged, &stored.Rejected, &stored.Drift)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the run of %s: %w", r.Source, err)
+	case stored.Records > r.Records:
+		r.Pages, r.Records, r.Drift = stored.Pages, stored.Records, stored.Drift
+		r.Inserted, r.Updated, r.Unchanged, r.Rejected = stored.Inserted, stored.Updated, stored.Unchanged, stored.Rejected
+	}
+	return nil
+}
+
 // Row is a row of sync.runs: a run, or several that folded into one.
 type Row struct {
 	Run

@@ -49,6 +49,10 @@ func openError(err error) error {
 		return errors.New("this is not a DuckDB file; choose another path, or move it away")
 	case errors.Is(err, fs.ErrNotExist), strings.Contains(text, "No such file or directory"):
 		return errors.New("no such folder; make it first")
+	case strings.Contains(text, "Is a directory"), strings.Contains(text, "is a directory"):
+		return errors.New("this is a folder; name a file in it, such as calls.duckdb")
+	case strings.Contains(text, "read-only file system"), strings.Contains(text, "Read-only file system"):
+		return errors.New("the file system is read-only; the folder and the file must be writable")
 	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "Permission denied"):
 		return errors.New("permission denied; the folder and the file must be writable")
 	}
@@ -68,11 +72,24 @@ func (w *Warehouse) trouble(err error) error {
 		return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
 	case damagedFile(text):
 		return fmt.Errorf("%w; the file is damaged: %s", err, damagedHint)
-	case e != nil && e.Type == duckdb.ErrorTypeOutOfMemory:
-		return fmt.Errorf("%w; DuckDB may use no more memory: raise warehouse.memory_limit", err)
+	case e != nil && e.Type == duckdb.ErrorTypeOutOfMemory, outOfMemory.MatchString(text):
+		return fmt.Errorf("%w: raise warehouse.memory_limit", &memoryError{err})
 	}
 	return err
 }
+
+// outOfMemory is how DuckDB says within other errors that its limit is reached.
+var outOfMemory = regexp.MustCompile(`(?i)out of memory|failed to (?:pin|allocate) (?:block|data)|could not allocate block`)
+
+// memoryError says so without DuckDB's advice, which is for those who type SQL.
+type memoryError struct{ error }
+
+func (e *memoryError) Error() string {
+	text, _, _ := strings.Cut(e.error.Error(), "\n")
+	return text + "; DuckDB may use no more memory"
+}
+
+func (e *memoryError) Unwrap() error { return e.error }
 
 // endedAlready reports whether a transaction could not be rolled back because a commit that failed had ended it.
 func endedAlready(err error) bool { return strings.Contains(err.Error(), "no transaction is active") }

@@ -43,7 +43,7 @@ func (r *run) checkAccount(ctx context.Context) error {
 		r.Log.Info("the key or base_url has changed, and opens the same account", zap.String("source", r.source.Name))
 	}
 	if before != "" {
-		if err := r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SetFingerprint(ctx, r.source.Name, now) }); err != nil {
+		if err := r.write(ctx, func(tx *load.Tx) error { return tx.SetFingerprint(ctx, r.source.Name, now) }); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func (r *run) checkAccount(ctx context.Context) error {
 // the same one: it is known only if it starts when ours does.
 func (r *run) knowsOurCalls(ctx context.Context) error {
 	var newest []load.Ref
-	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+	if err := r.write(ctx, func(tx *load.Tx) (err error) {
 		newest, err = tx.NewestCalls(ctx, r.source.Name, knownCalls)
 		return err
 	}); err != nil {
@@ -124,5 +124,5 @@ func (r *run) reconcile(ctx context.Context) error {
 	case !ok:
 		return nil
 	}
-	return r.Warehouse.Write(ctx, func(tx *load.Tx) error { return tx.SaveTotals(ctx, r.source.Name, total, now) })
+	return r.write(ctx, func(tx *load.Tx) error { return tx.SaveTotals(ctx, r.source.Name, total, now) })
 }

@@ -66,7 +66,7 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 		book   checkpoint.Book
 		window checkpoint.Window
 	)
-	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+	err := r.write(ctx, func(tx *load.Tx) error {
 		counts, err := r.store(ctx, tx, b.observations)
 		if err != nil {
 			return err

@@ -94,7 +94,7 @@ func secondText(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 
 // unseen lists the calls of the window that the warehouse has and that this reading did not return, and counts all that it has.
 func (r *run) unseen(ctx context.Context, rd *reading) (candidates []load.Ref, stored int, err error) {
-	err = r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+	err = r.write(ctx, func(tx *load.Tx) error {
 		live, err := tx.LiveIDs(ctx, r.source.Name, rd.window.Since, rd.window.Until)
 		for _, c := range live {
 			if _, ok := rd.ids[xxh3.HashString(c.ID)]; !ok {

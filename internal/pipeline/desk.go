@@ -17,6 +17,7 @@ import (
 type desk struct {
 	mu      sync.Mutex
 	saved   load.Source // as the warehouse has it; zero before the first run
+	epoch   int64       // of the warehouse, when what is known of its tables was read
 	book    checkpoint.Book
 	claims  []checkpoint.Span    // being read
 	detail  bool                 // details are being fetched
@@ -86,7 +87,6 @@ func wait(ctx context.Context, freed <-chan struct{}) error {
 	}
 }
 
-// write runs a transaction that reads or changes the ledger, and then takes over the book that it leaves. Nothing of the desk has changed
 // where the transaction fails.
 func (d *desk) write(ctx context.Context, w *load.Warehouse, fn func(*load.Tx, checkpoint.Book) (checkpoint.Book, error)) error {
 	d.mu.Lock()

@@ -58,7 +58,7 @@ func (r *run) fetchDue(ctx context.Context) error {
 	strange := 0
 	for {
 		var due []load.DueDetail
-		if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		if err := r.write(ctx, func(tx *load.Tx) (err error) {
 			due, err = tx.DueDetails(ctx, query)
 			return err
 		}); err != nil {
@@ -138,7 +138,7 @@ func (r *run) announce(ctx context.Context, q load.DetailsQuery, found int) {
 	}
 	r.due = int64(found)
 	if found == q.Limit {
-		if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		if err := r.write(ctx, func(tx *load.Tx) (err error) {
 			r.due, err = tx.CountDueDetails(ctx, q)
 			return err
 		}); err != nil {
@@ -259,7 +259,7 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var record load.Run
-	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+	err := r.write(ctx, func(tx *load.Tx) error {
 		stored, err := tx.StoredParts(ctx, r.source.Name, refsOf(answers))
 		if err != nil {
 			return err

@@ -146,7 +146,7 @@ func (r *run) halve(ctx context.Context, rd *reading, err error) bool {
 		return false // it is not this window's fault
 	}
 	done := false
-	werr := r.desk.write(context.WithoutCancel(ctx), r.Warehouse, func(tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
+	werr := r.writeBook(context.WithoutCancel(ctx), func(tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
 		if b, done, err = checkpoint.HalveTx(ctx, tx, r.source.Name, b, rd.window); done {
 			r.halved++
 		}

@@ -37,6 +37,7 @@ type life struct {
 	path     string
 	means    *transform.Transformer
 	account  extract.Account
+	commit   func(func() error) error // how the warehouse commits; nil: as it does
 	file     *load.Warehouse
 	pipeline *pipeline.Pipeline
 	inserted int
@@ -111,7 +112,7 @@ func (l *life) opened(a extract.Account) extract.Source {
 
 func (l *life) open() {
 	l.t.Helper()
-	file, err := load.Open(l.t.Context(), load.Options{Path: l.path, Threads: 1}) // many lives go on side by side
+	file, err := load.Open(l.t.Context(), load.Options{Path: l.path, Threads: 1, Commit: l.commit}) // many lives go on side by side
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type run struct {
 	watcher Watcher
 	traffic *extract.Tally // what this run sent
 
+	epoch      int64     // of the warehouse, when what the desk knows of it was read
 	startedAt  time.Time // our clock
 	record     load.Run
 	present    time.Time // of this run: the provider's clock at its start, as soon as that is known
@@ -51,21 +52,21 @@ func (k spanKey) span() checkpoint.Span {
 	return checkpoint.Span{Since: time.UnixMicro(k.since).UTC(), Until: time.UnixMicro(k.until).UTC()}
 }
 
-// begin records the source and reads its ledger, where no run of this process has done so yet.
+// begin records the source and reads its ledger, where no run of this process has done so yet, or where the tables may be others since.
 func (r *run) begin(ctx context.Context) error {
 	d := r.desk
 	now := load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start, Reread: agesText(r.source.Ages), Schedule: r.source.Schedule,
 		Rules: r.source.Rules, Interval: r.source.Interval, LargestAge: r.source.largestAge(), Fingerprint: r.source.Fingerprint}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.saved != now {
+	if d.saved != now || d.epoch != r.Warehouse.Epoch() {
 		if err := r.introduce(ctx, now); err != nil {
 			return err
 		}
 	}
-	r.present = d.presentAt(r.startedAt)
+	r.epoch, r.present = d.epoch, d.presentAt(r.startedAt)
 	if r.options.Force {
-		return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		return r.write(ctx, func(tx *load.Tx) (err error) {
 			resumed := false
 			r.forced, resumed, err = checkpoint.LoadForcedTx(ctx, tx, r.source.Name, r.options.Range, r.startedAt)
 			if resumed {
@@ -77,10 +78,14 @@ func (r *run) begin(ctx context.Context) error {
 	return nil
 }
 
-// introduce saves what the configuration says of the source, and reads its ledger the first time. The desk is locked.
+// introduce saves what the configuration says of the source, and reads its ledger the first time and in every epoch of the warehouse. The desk
+// is locked.
 func (r *run) introduce(ctx context.Context, now load.Source) error {
-	first := r.desk.saved.Name == ""
+	d := r.desk
+	var epoch int64
 	err := r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+		epoch = r.Warehouse.Epoch()
+		known := d.saved.Name != "" && d.epoch == epoch
 		before, err := tx.SaveSource(ctx, now)
 		if err != nil {
 			return err
@@ -89,20 +94,50 @@ func (r *run) introduce(ctx context.Context, now load.Source) error {
 			r.Log.Warn("privacy or credit_value has changed: what is stored already stays as it was; for one rule throughout, delete the file and sync again",
 				zap.String("source", r.source.Name), zap.String("was", before.Rules), zap.String("is", now.Rules))
 		}
-		if !first {
+		if known {
 			return nil
 		}
 		if err := tx.EndInterrupted(ctx, now.Name); err != nil {
 			return err
 		}
-		r.desk.account, r.desk.counted = before.Fingerprint, before.ReconciledAt
-		r.desk.book, err = checkpoint.LoadTx(ctx, tx, now.Name)
+		d.account, d.counted, d.ended, d.looked = before.Fingerprint, before.ReconciledAt, nil, looks{}
+		d.book, err = checkpoint.LoadTx(ctx, tx, now.Name)
 		return err
 	})
 	if err == nil {
-		r.desk.saved = now
+		d.saved, d.epoch = now, epoch
 	}
 	return err
+}
+
+// errOtherEpoch ends a run that goes on while the tables may have become others than it knows.
+var errOtherEpoch = errors.New("a commit has failed, or the warehouse file had to be opened again, since this run began; the next run goes on from what is in the file")
+
+// write runs a transaction on tables that are as this run knows them.
+func (r *run) write(ctx context.Context, fn func(*load.Tx) error) error {
+	return r.Warehouse.Write(ctx, func(tx *load.Tx) error {
+		if r.Warehouse.Epoch() != r.epoch {
+			return errOtherEpoch
+		}
+		return fn(tx)
+	})
+}
+
+// writeBook runs a transaction that reads or changes the ledger, and then takes over the book that it leaves. Nothing of the desk has changed
+// where the transaction fails.
+func (r *run) writeBook(ctx context.Context, fn func(*load.Tx, checkpoint.Book) (checkpoint.Book, error)) error {
+	d := r.desk
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	book := d.book
+	if err := r.write(ctx, func(tx *load.Tx) (err error) {
+		book, err = fn(tx, d.book)
+		return err
+	}); err != nil {
+		return err
+	}
+	d.book = book
+	return nil
 }
 
 // work reads windows until none is left that this run can read, as many at once as it may.
@@ -273,7 +308,14 @@ func (r *run) saveEnd(ctx context.Context, record load.Run) error {
 	defer d.mu.Unlock()
 	var row load.Row
 	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
-		row, err = tx.FinishRun(ctx, record, d.ended[record.Kind])
+		last := d.ended[record.Kind]
+		if r.Warehouse.Epoch() != d.epoch {
+			// The commit that failed may have told more of this run than this process believes, and the row before may be another.
+			if last, err = nil, tx.CountMost(ctx, &record); err != nil {
+				return err
+			}
+		}
+		row, err = tx.FinishRun(ctx, record, last)
 		return err
 	}); err != nil {
 		return err

@@ -98,7 +98,7 @@ func (r *run) resume(ctx context.Context, rd *reading) error {
 		return nil
 	}
 	rd.resumed = rd.window.Position != ""
-	return r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+	return r.write(ctx, func(tx *load.Tx) (err error) {
 		rd.seen, err = checkpoint.SeenTx(ctx, tx, rd.window)
 		return err
 	})
