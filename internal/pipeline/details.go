@@ -167,13 +167,14 @@ func (r *run) askDetails(ctx context.Context, due []load.DueDetail) (came []deta
 	var (
 		mu     sync.Mutex
 		next   int
+		bytes  int // of what came: what memory holds
 		failed error
 		askers sync.WaitGroup
 	)
 	take := func() (int, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if next == len(due) || failed != nil || ctx.Err() != nil || next > 0 && !r.now().Before(until) {
+		if next == len(due) || failed != nil || ctx.Err() != nil || bytes >= batchBytes || next > 0 && !r.now().Before(until) {
 			return 0, false
 		}
 		next++
@@ -193,6 +194,9 @@ func (r *run) askDetails(ctx context.Context, due []load.DueDetail) (came []deta
 					return
 				}
 				answers[i], asked[i] = a, true
+				mu.Lock()
+				bytes += len(a.record.Payload)
+				mu.Unlock()
 			}
 		})
 	}
