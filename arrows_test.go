@@ -17,6 +17,8 @@ var arrows = map[string][]string{
 	"internal/transform":           {"internal/extract", "internal/call"},
 	"internal/load":                {"internal/call"},
 	"internal/pipeline":            {"internal/extract", "internal/transform", "internal/load", "internal/checkpoint", "internal/call", "internal/panics"},
+	"internal/proof":               {"internal/checkpoint", "internal/transform", "internal/extract", "internal/call"},
+	"internal/proof/prooftest":     {"internal/proof", "internal/load"},
 	"internal/schedule":            {"internal/panics"},
 	"internal/control":             {"internal/panics"},
 	"internal/server":              {"internal/panics"},
@@ -96,6 +98,8 @@ func TestForbiddenArrowsAreSeen(t *testing.T) {
 		{"internal/pipeline", "github.com/duckdb/duckdb-go/v2"},
 		{"internal/pipeline", "syncd/internal/config"},
 		{"internal/query", "syncd/internal/load"},
+		{"internal/proof", "syncd/internal/load"},
+		{"internal/pipeline", "syncd/internal/proof"},
 	} {
 		if forbidden(c[0], c[1]) == "" {
 			t.Errorf("%s may import %s", c[0], c[1])
