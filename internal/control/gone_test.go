@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"syncd/internal/control"
 )
 
@@ -23,7 +25,7 @@ const dyingAt = "SYNCD_TEST_DIES_AT"
 func TestMain(m *testing.M) {
 	path := os.Getenv(dyingAt)
 	if path == "" {
-		os.Exit(m.Run())
+		goleak.VerifyTestMain(m) // which exits
 	}
 	l, err := control.Listen(path)
 	if err != nil {

@@ -24,6 +24,7 @@ type Account struct {
 	Limits    *Limits           // shared by every source that may be of one account; nil: the rate limit is this source's own
 	Timeout   time.Duration     // for one request, its body included; 0: 30 s
 	UserAgent string            // "": syncd
+	Chance    func() float64    // in [0, 1), for the pauses between attempts; nil: the machine's
 	Transport http.RoundTripper // nil: one of the source's own. It must not send a request twice: no rate limit would see the second
 }
 
@@ -108,7 +109,7 @@ func connect(a Account, d dialect) (account, error) {
 	}
 	client, err := httpapi.New(httpapi.Config{
 		BaseURL: a.baseURL(d), AuthHeader: "Authorization", AuthScheme: d.authScheme, Key: a.Key, UserAgent: a.UserAgent,
-		Rate: httpapi.Rate(a.RateLimit), Limits: a.Limits, Account: a.digest(d), Timeout: a.Timeout, Transport: a.Transport,
+		Rate: httpapi.Rate(a.RateLimit), Limits: a.Limits, Account: a.digest(d), Timeout: a.Timeout, Chance: a.Chance, Transport: a.Transport,
 	})
 	if err != nil {
 		return account{}, fmt.Errorf("source %s: %w", a.Source, err)

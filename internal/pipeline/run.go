@@ -282,9 +282,12 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 	if record.Requests > 0 && ctx.Err() == nil {
 		r.desk.down = isClass(err, extract.Transient)
 	}
+	recorded := r.desk.saved.Name != ""
 	r.desk.mu.Unlock()
 	record.FinishedAt, record.Outcome = r.now(), "done"
 	switch {
+	case err != nil && !recorded:
+		return record, err // not even its source could be recorded: a run of nobody's would help nobody
 	case err == nil && record.Requests == 0 && record.Records == 0:
 		return load.Run{}, nil
 	case err == nil:

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	_ "github.com/duckdb/duckdb-go/v2"
+	"go.uber.org/goleak"
 )
 
 // asWriter makes this test binary a writer of the file that the variable names: locks between processes need a second process.
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m) // which exits
 }
 
 // runWriter inserts a row that stays in the write-ahead log, says so, and then holds the file until its input ends, or goes on

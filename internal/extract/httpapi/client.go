@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -38,6 +39,8 @@ type Config struct {
 	// limit asks for are not counted. 0: the longer of 2 minutes and three Timeouts.
 	Patience time.Duration
 	MaxBody  int64 // bytes of an answer, decompressed; 0: 64 MiB
+
+	Chance func() float64 // in [0, 1), for the length of pauses; nil: the machine's. A simulation that is to be repeated brings its own
 
 	Transport http.RoundTripper // nil: one of the client's own. It must not send a request twice: no rate limit would see the second
 }
@@ -133,6 +136,9 @@ func (c *Config) setDefaults() {
 	if c.Patience <= 0 {
 		c.Patience = max(defaultPatience, 3*c.Timeout)
 	}
+	if c.Chance == nil {
+		c.Chance = rand.Float64 //nolint:gosec // a pause is no secret
+	}
 	if c.MaxBody <= 0 {
 		c.MaxBody = defaultMaxBody
 	}
@@ -176,7 +182,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, error) {
 		if !fault.again {
 			return Response{}, fault.giveUp(attempt)
 		}
-		pause := pauses.NextBackOff()
+		pause := c.jittered(pauses.NextBackOff())
 		if fault.status == http.StatusTooManyRequests && fault.asked == 0 {
 			pause = max(pause, crowdedPause)
 		}

@@ -34,16 +34,21 @@ const (
 	latestReset = 253402300799
 )
 
-// newBackOff spaces the attempts of one request: half a second, twice as much each time, never more than half a minute, each half as long
-// again or as short, so that clients that failed together do not come back together.
+// newBackOff spaces the attempts of one request: half a second, twice as much each time, never more than half a minute. jittered then makes each
+// half as long again or as short.
 func newBackOff() *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(500*time.Millisecond),
 		backoff.WithMultiplier(2),
-		backoff.WithRandomizationFactor(0.5),
+		backoff.WithRandomizationFactor(0), // the library's own cannot be given a source of chance
 		backoff.WithMaxInterval(30*time.Second),
 		backoff.WithMaxElapsedTime(0), // Config.Patience is counted by the client, which leaves out the waits that were asked for
 	)
+}
+
+// jittered makes a pause up to half as long again or as short, so that clients that failed together do not come back together.
+func (c *Client) jittered(pause time.Duration) time.Duration {
+	return time.Duration(float64(pause) * (0.5 + c.config.Chance()))
 }
 
 // later returns the fault of an answer that says "not now", and nil for any other. What the answer says of the rate limit holds up every
