@@ -118,7 +118,7 @@ func (tx *Tx) follow(ctx context.Context, source, near string, changed []*change
 	if len(moves) == 0 {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, `TRUNCATE moved`); err != nil {
+	if _, err := tx.ExecContext(ctx, newMoved); err != nil {
 		return fmt.Errorf("clear the table of moved calls: %w", err)
 	}
 	if err := tx.appendRows("temp", "main", "moved", len(moves), func(i int) []driver.Value {

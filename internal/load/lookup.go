@@ -121,7 +121,7 @@ type stagedKey struct {
 
 // stage replaces the contents of the staging table.
 func (tx *Tx) stage(ctx context.Context, keys []stagedKey) error {
-	if _, err := tx.ExecContext(ctx, `TRUNCATE stage`); err != nil {
+	if _, err := tx.ExecContext(ctx, newStage); err != nil {
 		return fmt.Errorf("clear the staging table: %w", err)
 	}
 	return tx.appendRows("temp", "main", "stage", len(keys), func(i int) []driver.Value {
