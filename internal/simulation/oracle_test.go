@@ -1,0 +1,248 @@
+package simulation_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"syncd/internal/checkpoint"
+	"syncd/internal/extract"
+	"syncd/internal/load"
+	"syncd/internal/pipeline"
+)
+
+// check holds the file against its promises, and what the ledger claims against the providers.
+func (w *world) check() {
+	w.t.Helper()
+	w.promises()
+	for _, s := range w.sources {
+		w.claims(s)
+	}
+}
+
+// claims fails where the ledger says that a stretch was read, and a call that the provider listed then is not here.
+func (w *world) claims(s *source) {
+	w.t.Helper()
+	if s.lied {
+		return
+	}
+	here := make(map[string]bool)
+	for _, id := range w.ask(`SELECT call_id FROM calls WHERE source = ?`, s.config.Name) {
+		here[id] = true
+	}
+	var spans []checkpoint.Span
+	for _, row := range w.ask(`SELECT epoch_us(since), epoch_us(until), epoch_us(read_at) FROM sync.windows WHERE state = 'closed' AND source = ?`, s.config.Name) {
+		var since, until, read int64
+		if _, err := fmt.Sscanf(row, "%d | %d | %d", &since, &until, &read); err != nil {
+			w.t.Fatal(err)
+		}
+		margin := max(time.Minute, s.lateness)
+		spans = append(spans, checkpoint.Span{Since: time.UnixMicro(since), Until: time.UnixMicro(min(until, read-margin.Microseconds()))})
+	}
+	for _, id := range s.fake.All() {
+		r, _ := s.fake.Call(id)
+		o := s.config.Transform.Record(extract.Record{Payload: []byte(r.List), ID: id, FetchedAt: time.Now()}).Observation
+		if o.Call.StartedAt == nil || here[o.Call.ID] {
+			continue
+		}
+		for _, span := range spans {
+			if !o.Call.StartedAt.Before(span.Since) && o.Call.StartedAt.Before(span.Until) {
+				w.t.Errorf("%s: the ledger claims %s, and %s, which started at %s, is not here", s.config.Name, span, id, o.Call.StartedAt)
+			}
+		}
+	}
+}
+
+// converge lets everything heal, and time pass until nothing changes any more; then the tables are those of an undisturbed warehouse.
+func (w *world) converge() {
+	for _, s := range w.sources {
+		s.fake.Heal()
+		s.config.Ages, s.config.Details = []time.Duration{5 * time.Minute, 6 * 24 * time.Hour}, true
+	}
+	w.newReread = true
+	w.note("everything heals")
+	w.close()
+	w.open()
+	time.Sleep(time.Until(epoch.Add(10 * 24 * time.Hour)))
+	w.untilDone()
+	time.Sleep(25 * time.Hour) // details that came incomplete are asked for once more
+	w.untilDone()
+	for _, s := range w.sources {
+		if s.lied {
+			w.must(s, pipeline.Options{Kind: "backfill", Force: true, AcceptDeletions: true, Range: checkpoint.Span{Since: s.config.Start, Until: epoch.Add(72 * time.Hour)}})
+		}
+	}
+	w.newReread = false
+	w.check()
+	if missing := w.ask(`SELECT source, since, until, error FROM sync.gaps_at(?) WHERE state = 'missing'`, time.Now()); len(missing) > 0 {
+		w.t.Errorf("missing in the end: %q", missing)
+	}
+	w.compare()
+}
+
+// untilDone syncs until every source says that all is done.
+func (w *world) untilDone() {
+	for _, s := range w.sources {
+		var err error
+		for range 8 {
+			if _, err = w.pipeline.Sync(w.t.Context(), s.config, pipeline.Options{Kind: "sync", Scope: checkpoint.All, Details: true, Parallel: 2}); err == nil {
+				break
+			}
+			w.note("  %s: %v", s.config.Name, err)
+			time.Sleep(time.Hour)
+		}
+		if err != nil {
+			w.t.Errorf("%s heals and still fails: %v", s.config.Name, err)
+		}
+	}
+}
+
+func (w *world) must(s *source, o pipeline.Options) {
+	w.t.Helper()
+	if _, err := w.pipeline.Sync(w.t.Context(), s.config, o); err != nil {
+		w.t.Errorf("%s %s: %v", s.config.Name, o.Kind, err)
+	}
+}
+
+// stable are the columns of calls that say what the provider says: not when we saw it, nor how often it changed, nor a signed address.
+const stable = `* EXCLUDE (revision, first_seen_at, changed_at, recording_url)`
+
+// compare holds the warehouse against one that nothing ever happened to.
+func (w *world) compare() {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "undisturbed.duckdb")
+	file, err := load.Open(w.t.Context(), load.Options{Path: path, Threads: 1})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer file.Close()
+	undisturbed := &world{t: w.t, file: file, pipeline: &pipeline.Pipeline{Warehouse: file, Now: time.Now, Log: w.pipeline.Log}}
+	for _, s := range w.sources {
+		undisturbed.must(s, pipeline.Options{Kind: "sync", Scope: checkpoint.All, Details: true})
+	}
+	for _, s := range w.sources {
+		parts := `true`
+		if s.lied {
+			parts = `part = 'list'` // a call that was made to look unfinished has had its detail asked for
+		}
+		for _, query := range []string{
+			`SELECT ` + stable + ` FROM calls WHERE deleted_at IS NULL AND source = $1 AND started_at >= $2`,
+			`SELECT t.* FROM call_costs AS t JOIN calls USING (source, call_id) WHERE deleted_at IS NULL AND source = $1 AND calls.started_at >= $2`,
+			`SELECT t.* FROM call_messages AS t JOIN calls USING (source, call_id) WHERE deleted_at IS NULL AND source = $1 AND calls.started_at >= $2`,
+			`SELECT t.* FROM call_functions AS t JOIN calls USING (source, call_id) WHERE deleted_at IS NULL AND source = $1 AND calls.started_at >= $2`,
+			`SELECT t.source, t.call_id, part, content_hash FROM raw_calls AS t JOIN calls USING (source, call_id) WHERE deleted_at IS NULL AND source = $1 AND calls.started_at >= $2 AND ` + parts,
+		} {
+			got, want := w.ask(query, s.config.Name, s.config.Start), undisturbed.ask(query, s.config.Name, s.config.Start)
+			slices.Sort(got)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				w.t.Errorf("%s\nundisturbed (-) and after all that happened (+):\n%s", query, diff)
+			}
+		}
+		w.deletions(s)
+	}
+}
+
+// deletions fails where a call that the provider has deleted is not marked, or one that it has is.
+func (w *world) deletions(s *source) {
+	w.t.Helper()
+	gone := make(map[string]bool)
+	for _, id := range s.fake.Deleted() {
+		gone[id] = true
+	}
+	for _, row := range w.ask(`SELECT call_id, deleted_at IS NOT NULL FROM calls WHERE source = ? AND started_at >= ?`, s.config.Name, s.config.Start) {
+		id, marked, _ := strings.Cut(row, " | ")
+		if gone[id] != (marked == "true") {
+			w.t.Errorf("%s: %s is deleted at the provider: %t, marked so: %s", s.config.Name, id, gone[id], marked)
+		}
+	}
+}
+
+// ask returns the answer of a query, a line of text a row.
+func (w *world) ask(query string, args ...any) []string {
+	w.t.Helper()
+	lines := []string{}
+	err := w.file.Write(context.WithoutCancel(w.t.Context()), func(tx *load.Tx) error {
+		rows, err := tx.QueryContext(w.t.Context(), `SELECT COLUMNS(*)::VARCHAR FROM (`+query+`)`, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		columns, err := rows.Columns()
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+			values := make([]sql.NullString, len(columns))
+			to := make([]any, len(columns))
+			for i := range values {
+				to[i] = &values[i]
+			}
+			if err := rows.Scan(to...); err != nil {
+				return err
+			}
+			line := make([]string, len(columns))
+			for i, v := range values {
+				line[i] = v.String
+			}
+			lines = append(lines, strings.Join(line, " | "))
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+	return lines
+}
+
+// counts are what happened in a world.
+type counts struct {
+	mu                                           sync.Mutex
+	commits, kills, injected, runs, failed, done int
+	mishaps                                      [powerLoss + 1]int
+}
+
+// total is what happened in all worlds.
+type total struct {
+	mu sync.Mutex
+	counts
+	broken map[string]int
+}
+
+var tally = &total{broken: make(map[string]int)}
+
+func (a *total) add(w *world) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.commits += w.counts.commits
+	a.kills += w.counts.kills
+	a.runs += w.counts.runs
+	a.failed += w.counts.failed
+	a.injected += w.counts.injected
+	a.done++
+	for how, n := range w.counts.mishaps {
+		a.mishaps[how] += n
+	}
+	for _, s := range w.sources {
+		for kind, n := range s.fake.Injected() {
+			a.broken[kind.String()] += n
+		}
+	}
+}
+
+// report says what all seeds together went through: a simulation in which nothing went wrong would prove nothing.
+func (a *total) report(t *testing.T) {
+	t.Logf("%d seeds, %d runs of which %d failed, %d commits, %d kills", a.done, a.runs, a.failed, a.commits, a.kills)
+	for how, n := range a.mishaps {
+		t.Logf("%s: %d times", way(how), n)
+	}
+	t.Logf("answers broken, by fault: %v", a.broken)
+}

@@ -1,0 +1,63 @@
+package simulation_test
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	oneSeed   = flag.Int64("seed", -1, "replay this seed alone")
+	seedCount = flag.Int("seeds", 24, "how many seeds the simulation runs; make proof runs 300")
+	firstSeed = flag.Int64("first-seed", 1, "the first of them")
+)
+
+// TestSimulation runs the seeds, one per core at a time.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	if *oneSeed >= 0 {
+		simulate(t, uint64(*oneSeed))
+		return
+	}
+	room := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for seed := *firstSeed; seed < *firstSeed+int64(*seedCount); seed++ {
+		room <- struct{}{}
+		all.Go(func() {
+			defer func() { <-room }()
+			t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { simulate(t, uint64(seed)) })
+		})
+	}
+	all.Wait()
+	tally.report(t)
+}
+
+// epoch is when every world begins: a bubble's clock begins with the year 2000, before which no call is believed to have started.
+var epoch = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+
+// simulate lives the history of one seed.
+func simulate(t *testing.T, seed uint64) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(epoch))
+		w := newWorld(t, seed)
+		defer func() {
+			w.close()
+			if t.Failed() || *oneSeed >= 0 {
+				w.tell()
+			}
+		}()
+		w.open()
+		for range 3 + w.rng.IntN(5) {
+			w.step()
+			if t.Failed() {
+				return
+			}
+		}
+		w.converge()
+		tally.add(w)
+	})
+}
