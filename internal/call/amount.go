@@ -32,9 +32,9 @@ func ParseAmount(text string) (a Amount, rounded bool, err error) {
 
 // String writes the amount in full, with nine decimals.
 func (a Amount) String() string {
-	sign, n := "", uint64(a)
+	sign, n := "", uint64(a) //nolint:gosec // the sign is taken off
 	if a < 0 {
-		sign, n = "-", uint64(-(a+1))+1
+		sign, n = "-", uint64(-(a+1))+1 //nolint:gosec // the sign is taken off
 	}
 	return fmt.Sprintf("%s%d.%09d", sign, n/1e9, n%1e9)
 }

@@ -72,7 +72,7 @@ func (tx *Tx) SaveDetailTry(ctx context.Context, tries ...DetailTry) error {
 		rows := slices.Collect(maps.Values(newest[source]))
 		if err := tx.appendRows("", "sync", "details", len(rows), func(i int) []driver.Value {
 			t := rows[i]
-			return []driver.Value{t.Source, t.ID, string(t.Part), t.State, int32(t.Attempts), t.ListReading, t.At, nullTime(t.RetryAt), null(t.Error)}
+			return []driver.Value{t.Source, t.ID, string(t.Part), t.State, int32(t.Attempts), t.ListReading, t.At, nullTime(t.RetryAt), null(t.Error)} //nolint:gosec // one of a few thousand
 		}); err != nil {
 			return fmt.Errorf("record tries for details of %s: %w", source, err)
 		}

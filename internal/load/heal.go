@@ -24,12 +24,15 @@ func heal(path string, cause error) (told string, _ error) {
 	}
 	at, err := strconv.ParseInt(m[1], 10, 64)
 	if err != nil {
-		return "", nil // no position that a file could have: the cause itself is what a person needs to know
+		return "", fmt.Errorf("the write-ahead log is damaged, and DuckDB does not say where: %w", err)
 	}
 	log := path + ".wal"
 	info, err := os.Stat(log)
-	if err != nil || at >= info.Size() {
-		return "", nil
+	if err != nil {
+		return "", fmt.Errorf("look at the write-ahead log, which is damaged: %w", err)
+	}
+	if at >= info.Size() {
+		return "", nil // there is nothing to cut off
 	}
 	kept := log + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000Z")
 	if err := copyFile(kept, log); err != nil {

@@ -86,18 +86,3 @@ func wait(ctx context.Context, freed <-chan struct{}) error {
 		return ctx.Err()
 	}
 }
-
-// where the transaction fails.
-func (d *desk) write(ctx context.Context, w *load.Warehouse, fn func(*load.Tx, checkpoint.Book) (checkpoint.Book, error)) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	book := d.book
-	if err := w.Write(ctx, func(tx *load.Tx) (err error) {
-		book, err = fn(tx, d.book)
-		return err
-	}); err != nil {
-		return err
-	}
-	d.book = book
-	return nil
-}

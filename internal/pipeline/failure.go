@@ -216,7 +216,7 @@ func extractError(err error, is func(*extract.Error) bool) *extract.Error {
 // Parted takes apart what is joined in an error, however deep, so that no error hides behind another. What joins nothing stays whole. The cause
 // of an extractor's error is not looked at: its class says what it means.
 func Parted(err error) []error {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it is what wraps that is looked at
 	case nil:
 		return nil
 	case *extract.Error:
@@ -231,7 +231,7 @@ func Parted(err error) []error {
 		if len(all) < 2 {
 			break
 		}
-		if _, details := err.(ofDetails); details {
+		if _, details := err.(ofDetails); details { //nolint:errorlint // this very one
 			for i := range all {
 				all[i] = ofDetails{all[i]}
 			}

@@ -135,7 +135,7 @@ const staleLimit = 3
 // getsOn checks that a page leads somewhere: to a position that was not read yet, and, within a few pages, to calls that were not.
 func (r *run) getsOn(rd *reading, page extract.Page) error {
 	rd.stale++
-	alike := make(map[uint64]int)
+	alike := make(map[uint64]uint64)
 	for _, rec := range page.Records {
 		if _, ok := rd.seen[identity(rec, alike)]; !ok {
 			rd.stale = 0
@@ -163,7 +163,7 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	}
 	b.pages++
 	b.shifts += page.Shifts
-	alike := make(map[uint64]int)
+	alike := make(map[uint64]uint64)
 	for _, rec := range page.Records {
 		b.records++
 		b.bytes += len(rec.Payload)
@@ -203,13 +203,13 @@ func (rd *reading) note(id string) {
 
 // identity is what makes two records of a reading the same: their id. Where there is none it is their bytes, and of records of one page that
 // are alike in these, which of them it is: the provider counts them as so many.
-func identity(rec extract.Record, alike map[uint64]int) uint64 {
+func identity(rec extract.Record, alike map[uint64]uint64) uint64 {
 	if rec.ID != "" {
 		return xxh3.HashString(rec.ID)
 	}
 	id := xxh3.Hash(rec.Payload)
 	alike[id]++
-	return id + uint64(alike[id]-1)
+	return id + alike[id] - 1
 }
 
 func (b *batch) full(now time.Time) bool {

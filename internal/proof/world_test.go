@@ -1,7 +1,6 @@
 package proof_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -111,22 +110,5 @@ func (w *world) live() {
 	for _, after := range []time.Duration{6 * time.Hour, 12 * time.Hour, 24 * time.Hour, time.Hour} {
 		w.now = w.now.Add(after)
 		w.sync(0, w.options())
-	}
-}
-
-// copyFile copies a warehouse that nobody has open, with the log that a killed process may have left.
-func copyFile(t testing.TB, from, to string) {
-	t.Helper()
-	for _, suffix := range []string{"", ".wal"} {
-		b, err := os.ReadFile(from + suffix)
-		if suffix != "" && os.IsNotExist(err) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(to+suffix, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 }

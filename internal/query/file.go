@@ -64,7 +64,7 @@ func (r *Reader) copyParquet(ctx context.Context, sql string) (int64, error) {
 }
 
 func (r *Reader) writeText(ctx context.Context, sql string, f Format) (n int64, err error) {
-	file, err := os.OpenFile(r.part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // the umask decides, as for any program's output
+	file, err := os.OpenFile(r.part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("write the answer: %w", err)
 	}

@@ -54,7 +54,7 @@ func typeOf(t bindings.LogicalType) *dataType {
 	case bindings.TypeList:
 		return &dataType{kind: list, elem: childOf(bindings.ListTypeChildType(t))}
 	case bindings.TypeArray:
-		return &dataType{kind: list, elem: childOf(bindings.ArrayTypeChildType(t)), size: int(bindings.ArrayTypeArraySize(t))}
+		return &dataType{kind: list, elem: childOf(bindings.ArrayTypeChildType(t)), size: int(bindings.ArrayTypeArraySize(t))} //nolint:gosec // DuckDB's own bound
 	case bindings.TypeMap:
 		return &dataType{kind: mapping, elem: childOf(bindings.MapTypeValueType(t))}
 	case bindings.TypeStruct:

@@ -89,8 +89,8 @@ func (s Schedule) Jittered(name string) Schedule {
 
 // share is the part of a duration, in [0, whole), that falls to a name.
 func share(name string, whole time.Duration) time.Duration {
-	part, _ := bits.Mul64(xxh3.HashString(name), uint64(whole))
-	return time.Duration(part).Truncate(time.Millisecond)
+	part, _ := bits.Mul64(xxh3.HashString(name), uint64(whole)) //nolint:gosec // positive
+	return time.Duration(part).Truncate(time.Millisecond)       //nolint:gosec // less than whole
 }
 
 // longestGap looks at the year from a day on. All days that have a tick have the same ticks, so one of them is walked tick by tick, and then

@@ -55,7 +55,11 @@ func Fill(t *testing.T, dir string, leave int64) (empty func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	block := make([]byte, st.Bsize)
 	for free := int64(st.Bavail) * st.Bsize; free-leave >= st.Bsize; free -= st.Bsize { //nolint:gosec // a test's disk is small
 		if _, err := f.Write(block); err != nil {

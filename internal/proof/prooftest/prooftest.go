@@ -53,8 +53,8 @@ func closed(t testing.TB, w *load.Warehouse) {
 // Table is what of a table is the same wherever the same calls were read, whenever and in however many steps.
 type Table struct{ name, query string }
 
-// Revisions are the changes of calls. This table and the next two say more of how a warehouse came to be. They are the same where the provider did not change while it was read, or the same
-// changes were seen.
+// Revisions are the changes of calls. This table and the next two say more of how a warehouse came to be: they are the same where the provider
+// did not change while it was read, or the same changes were seen.
 func Revisions() Table {
 	return Table{"call_revisions", `SELECT * EXCLUDE (changed_at) REPLACE (CASE WHEN field <> 'deleted_at' THEN old_value END AS old_value,
 		CASE WHEN field <> 'deleted_at' THEN new_value END AS new_value) FROM call_revisions`}
@@ -194,13 +194,13 @@ type cursor struct {
 }
 
 func read(ctx context.Context, q proof.Querier, query string) (*cursor, error) {
-	rows, err := q.QueryContext(ctx, query)
+	rows, err := q.QueryContext(ctx, query) //nolint:rowserrcheck // the cursor does
 	if err != nil {
 		return nil, err
 	}
 	c := &cursor{Rows: rows}
 	if err := c.next(); err != nil {
-		return nil, errors.Join(err, rows.Close())
+		return nil, errors.Join(err, rows.Close()) //nolint:sqlclosecheck // whoever gets a cursor closes it
 	}
 	return c, nil
 }
