@@ -2,7 +2,9 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-FUZZTIME ?= 10s
+SEEDS ?= 300
+KILLS ?= 40
+FUZZTIME ?= 5s
 
 .PHONY: help
 help: ## list what there is
@@ -17,8 +19,9 @@ tools: ## install what the tests need beside Go, g++ and git (Node.js, for a for
 	@./scripts/install-test-tools
 
 .PHONY: test
-test: tools ## install what the tests need, and run the whole suite, race detector included
+test: tools ## install what the tests need, try to break syncd, and run the whole suite, race detector included
 	go vet ./...
+	./scripts/proof 300 40 5s
 	go test -race -timeout 10m ./...
 
 .PHONY: race
@@ -29,8 +32,12 @@ race: ## run the suite with the race detector alone, without installing anything
 lint: ## run golangci-lint
 	$(GOLANGCI_LINT) run ./...
 
+.PHONY: proof
+proof: ## try to break it: SEEDS simulated lives (300), KILLS killed processes (40), each fuzz target for FUZZTIME (5s)
+	@./scripts/proof $(SEEDS) $(KILLS) $(FUZZTIME)
+
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME (default 10s)
+fuzz: ## run each fuzz target for FUZZTIME (5s)
 	@./scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
