@@ -25,11 +25,12 @@ func (r *run) saveWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd
 	return b.With(w), w, err
 }
 
-// restartWindow puts the window back to its start.
+// restartWindow puts the window back to its start. What was read of it is stored, and this process reads it whole from here on.
 func (r *run) restartWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
 	w, err := checkpoint.RestartTx(ctx, tx, r.source.Name, rd.window)
 	clear(rd.seen)
 	clear(rd.ids)
+	rd.earlier, rd.resumed = true, false
 	return b.With(w), w, err
 }
 

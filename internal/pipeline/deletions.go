@@ -16,8 +16,8 @@ import (
 
 // # Calls that the provider has deleted
 //
-// No provider tells what it deleted. But a window that is read again, whole and by one process, returns every call in it that is still
-// there; one that the warehouse has and that did not come back is a candidate. A list may leave a call out for a moment, and a call's start
+// No provider tells what it deleted. But a window that is read whole and by one process returns every call in it that is still there; one that the
+// warehouse has, from an earlier reading of it or from one that did not come to its end, and that did not come back is a candidate. A list may leave a call out for a moment, and a call's start
 // may have moved out of the window, so a candidate is asked for by its id: only where the provider itself says that there is no such call
 // is it marked. A few at a time are believed; that a twentieth of a window is gone at once looks more like another account, or a filter that
 // changed its meaning, and is left to a person.
@@ -27,7 +27,7 @@ const vanishedLimit = 20
 
 // closeRead closes a window whose count agrees, with what it tells of calls that are gone.
 func (r *run) closeRead(ctx context.Context, rd *reading) error {
-	if rd.again {
+	if rd.earlier && rd.whole() {
 		if err := r.findGone(ctx, rd); err != nil {
 			return r.leaveOpen(ctx, rd, err)
 		}

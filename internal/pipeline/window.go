@@ -22,8 +22,9 @@ type reading struct {
 	stale       int                 // how many pages in a row brought no call that was new to the reading
 	resumed     bool                // it went on from where an earlier reading stood
 	lost        bool                // the position was lost once already
-	again       bool                // some of it was read before: this reading is done whole, by one process
-	ids         map[uint64]struct{} // where again: the ids of calls that this reading returned, as the warehouse knows them
+	again       bool                // it was read to its end before: this reading is done whole, by one process
+	earlier     bool                // an earlier reading of it may have stored calls
+	ids         map[uint64]struct{} // the ids of calls that this reading returned in this process, as the warehouse knows them
 	closing     bool                // it has been read to its end, and its count agrees
 	gone        []load.Ref          // calls that the provider says there are no more, as the reading of that number
 	goneReading int64
@@ -53,7 +54,7 @@ const (
 
 // readWindow reads a window to its end and closes it. It returns the reading as it ended, and how many pages it held.
 func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (rd *reading, pages int, err error) {
-	rd = &reading{window: w.Window, visited: make(map[string]bool), again: w.Again, ids: make(map[uint64]struct{})}
+	rd = &reading{window: w.Window, visited: make(map[string]bool), again: w.Again, earlier: w.Again || w.ID != 0, ids: make(map[uint64]struct{})}
 	defer func() { r.endReadings(rd) }()
 	if err := r.resume(ctx, rd); err != nil {
 		return rd, 0, err
@@ -188,15 +189,18 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	if page.Total != nil { // an older server among several may leave it out
 		rd.window.Total = page.Total
 	}
-	if rd.resumed && !rd.again && !rd.lost {
+	if rd.resumed {
 		// It has got further than ever before. A reading that began at the start has not, and what failed may lie ahead.
 		rd.window.Failures, rd.window.Error, rd.window.RetryAt = 0, "", time.Time{}
 	}
 }
 
+// whole reports whether this process has read the window from its start, so that what was not returned is not listed any more.
+func (rd *reading) whole() bool { return !rd.resumed }
+
 // note remembers the id of a call that the reading returned.
 func (rd *reading) note(id string) {
-	if rd.again && id != "" {
+	if id != "" {
 		rd.ids[xxh3.HashString(id)] = struct{}{}
 	}
 }
