@@ -80,7 +80,7 @@ func (w *world) converge() {
 			w.must(s, pipeline.Options{Kind: "backfill", Force: true, AcceptDeletions: true, Range: checkpoint.Span{Since: s.config.Start, Until: epoch.Add(72 * time.Hour)}})
 		}
 	}
-	w.newReread = false
+	w.newReread, w.ending = false, true
 	w.check()
 	if missing := w.ask(`SELECT source, since, until, error FROM sync.gaps_at(?) WHERE state = 'missing'`, time.Now()); len(missing) > 0 {
 		w.t.Errorf("missing in the end: %q", missing)
@@ -118,7 +118,7 @@ const stable = `* EXCLUDE (revision, first_seen_at, changed_at, recording_url)`
 // compare holds the warehouse against one that nothing ever happened to.
 func (w *world) compare() {
 	w.t.Helper()
-	path := filepath.Join(w.dir, "undisturbed.duckdb")
+	path := fresh(w.t, filepath.Join(w.dir, "undisturbed.duckdb"))
 	file, err := load.Open(w.t.Context(), load.Options{Path: path, Threads: 1})
 	if err != nil {
 		w.t.Fatal(err)

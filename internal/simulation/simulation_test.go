@@ -19,6 +19,9 @@ var (
 // TestSimulation runs the seeds, one per core at a time.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
+	if _, err := empty(); err != nil { // here, as no clock of a world may see it
+		t.Fatal(err)
+	}
 	if *oneSeed >= 0 {
 		simulate(t, uint64(*oneSeed))
 		return

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ type world struct {
 	counts   counts
 
 	newReread bool      // the ages of re-reading have changed, and no window has closed since
+	ending    bool      // it is the last check
 	skewed    bool      // the providers' clocks have been other than they are
 	housekept time.Time // since when every run's record is there; zero: always
 }
@@ -55,7 +57,7 @@ type source struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 4)), dir: t.TempDir()}
-	w.path = filepath.Join(w.dir, "calls-0.duckdb")
+	w.path = fresh(t, filepath.Join(w.dir, "calls-0.duckdb"))
 	all := []fakeapi.Provider{fakeapi.Millis, fakeapi.Burki, fakeapi.Voicy}
 	w.rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, p := range all[:1+w.rng.IntN(5)/4] { // one in five worlds has two
@@ -128,6 +130,37 @@ func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 	return n.next.RoundTrip(r)
+}
+
+// empty is a warehouse that was just made: making one takes longer than many a step.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "simulation")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "empty.duckdb")
+	w, err := load.Open(context.Background(), load.Options{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(w.Checkpoint(context.Background()), w.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// fresh puts an empty warehouse at a path.
+func fresh(t *testing.T, path string) string {
+	t.Helper()
+	b, err := empty()
+	if err == nil {
+		err = os.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // open is a new process on the file.
