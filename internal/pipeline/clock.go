@@ -3,6 +3,8 @@ package pipeline
 import (
 	"time"
 
+	"go.uber.org/zap"
+
 	"syncd/internal/checkpoint"
 )
 
@@ -11,7 +13,8 @@ import (
 // What a reading proves depends on when it was made by the provider's clock, which every answer tells. It is learnt from the first page of each
 // run: a clock of ours that runs ahead must not prove what was not there yet, and one that runs behind must not keep fresh calls waiting. But
 // one answer may be wrong (of several servers one may be), and what it would prove too much nobody would ever read again. So an answer
-// that is suddenly ahead is believed when a second run hears the same, and until then proves no more than the clock as it was known.
+// that is suddenly ahead is believed when a second run hears the same, and until then proves no more than the clock as it was known. One that is more than an hour ahead of ours is not believed however often it is heard: were it wrong, all that
+// starts until our clock has caught up would be taken for read. Where it is ours that is so late, what is read lags as far behind, and a warning says why.
 
 // behind reports whether our clock, as it was corrected last, lies before what was read already: it is behind, or was set back. The desk is
 // locked.
@@ -41,7 +44,10 @@ func (r *run) readClock(told, sent time.Time, head bool) (readAt time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !r.clockRead {
-		d.learn(told.Sub(sent), sent)
+		if d.learn(told.Sub(sent), sent) {
+			r.Log.Warn("the provider's clock is ahead of this machine's, and is not believed yet: is this machine's clock right?",
+				zap.String("source", r.source.Name), zap.Duration("ahead", told.Sub(sent).Round(time.Second)))
+		}
 		r.present, r.clockRead = r.startedAt.Add(d.skew), true
 	}
 	readAt = told
@@ -54,12 +60,18 @@ func (r *run) readClock(told, sent time.Time, head bool) (readAt time.Time) {
 	return readAt
 }
 
-// learn takes over how far the provider's clock is from ours, unless it is suddenly ahead. The desk is locked.
-func (d *desk) learn(skew time.Duration, sent time.Time) {
+// farAhead is how far the provider's clock may be ahead of ours and be believed.
+const farAhead = time.Hour
+
+// learn takes over how far the provider's clock is from ours, unless it is suddenly ahead, or too far. It reports whether that is doubted, and was
+// not heard before. The desk is locked.
+func (d *desk) learn(skew time.Duration, sent time.Time) (doubted bool) {
 	_, behind := d.behind(sent)
-	if d.skewed && !behind && skew > d.skew+checkpoint.Settle && (skew-d.doubted).Abs() > checkpoint.Settle {
+	heard := (skew - d.doubted).Abs() <= checkpoint.Settle
+	if !behind && skew > d.skew+checkpoint.Settle && (skew > farAhead || d.skewed && !heard) {
 		d.doubted = skew
-		return
+		return !heard
 	}
 	d.skew, d.skewed, d.doubted = skew, true, 0
+	return false
 }

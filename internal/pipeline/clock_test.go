@@ -72,6 +72,38 @@ func TestAProvidersClockThatJumpsForOneAnswerClaimsNothingThatWasNotRead(t *test
 	}
 }
 
+// A provider that tells tomorrow's date, for one run or for hours, gets nothing claimed that was not read: when its clock is right again, what started
+// meanwhile is there.
+func TestAProvidersClockThatIsADayAheadClaimsNothingThatWasNotRead(t *testing.T) {
+	for _, runs := range []int{1, 2, 5} {
+		t.Run(fmt.Sprintf("%d runs", runs), func(t *testing.T) {
+			for _, restarts := range []bool{false, true} {
+				var off time.Duration
+				t.Run(fmt.Sprintf("restarts %t", restarts), func(t *testing.T) {
+					inBubble(t, fakeapi.Burki, 400, func(w world) {
+						clockOf(&off)(w)
+						w.fake.Now = time.Now
+					}, func(l *life) {
+						remove := l.fake.Inject(fakeapi.Fault{Kind: fakeapi.ClockSkew, For: 24 * time.Hour})
+						for range runs {
+							l.sync(everything)
+							l.expect(`SELECT until FROM sync.windows WHERE state = 'closed' AND until > '` + time.Now().UTC().Format(time.DateTime) + `+00'`)
+							if restarts {
+								l.restart()
+							}
+							time.Sleep(5 * time.Minute)
+						}
+						remove()
+						time.Sleep(10 * time.Minute)
+						l.sync(everything)
+						l.mirrors()
+					})
+				})
+			}
+		})
+	}
+}
+
 func TestTheGapsOfAnOutageAreJustItsHours(t *testing.T) {
 	for name, how := range map[string]fakeapi.Failure{"cut": fakeapi.Cut, "throttled": fakeapi.Throttled} {
 		t.Run(name, func(t *testing.T) {
