@@ -40,7 +40,7 @@ backfill goes on where it was when the same command is given again.`,
 	flags := cmd.Flags()
 	flags.StringVar(&b.from, "from", "", "the beginning: 2025-01-31 (midnight UTC) or 2025-01-31T09:00:00Z")
 	flags.StringVar(&b.to, "to", "", "the end, not included (default: now)")
-	flags.BoolVar(&b.force, "force", false, "read again what is covered")
+	flags.BoolVar(&b.force, "force", false, "read again what is covered, details included")
 	flags.BoolVar(&b.dryRun, "dry-run", false, "print windows, requests and the time they take, and change nothing")
 	flags.IntVar(&b.parallel, "parallel", 1, "how many windows are read at once, under the one rate limit")
 	flags.BoolVar(&b.acceptDeletions, "accept-deletions", false, "with --force: calls that are no longer listed were deleted, however many they are")

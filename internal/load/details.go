@@ -25,8 +25,19 @@ type DetailsQuery struct {
 	// out. Zero looks at everything.
 	Touched time.Time
 
+	// Renew, where it is not nil, is all that is due: each of Parts of the final calls that started in its stretch, whatever is stored of it and
+	// however it was tried, unless it was stored or tried since.
+	Renew *Renewal
+
 	Before *DueDetail // go on after this one, the last of the page before; nil: from the newest call
 	Limit  int        // how many at most; fewer are returned only where there are no more
+}
+
+// Renewal is a stretch of calls whose details are asked for again.
+type Renewal struct {
+	Since, Until time.Time // by the start of calls, [Since, Until)
+	Reading      int64     // the number of a reading: what was stored by this or a later one is new
+	At           time.Time // what was tried at this time or later is not tried again
 }
 
 // DueDetail is an answer about a single call that is to be asked for.
@@ -167,8 +178,23 @@ type dueKind struct {
 	touched bool   // only where a payload of the call was fetched since q.Touched
 }
 
+// dueAgain lists the one reason there is for a renewal. What comes unchanged is not written, so its reading stays the old one: whoever pages on
+// from the last answer asks for it once all the same.
+func (q DetailsQuery) dueAgain() (kinds []dueKind) {
+	n := q.Renew
+	for _, part := range q.Parts {
+		kinds = append(kinds, dueKind{part: part,
+			calls: "c.is_final AND c.deleted_at IS NULL AND c.started_at >= " + instant(n.Since) + " AND c.started_at < " + instant(n.Until),
+			due: fmt.Sprintf("(r.call_id IS NULL OR r.reading < %d) AND (t.call_id IS NULL OR t.tried_at < %s)", n.Reading, instant(n.At))})
+	}
+	return kinds
+}
+
 // dueKinds lists the reasons for which something of q may be due.
 func (tx *Tx) dueKinds(ctx context.Context, q DetailsQuery) ([]dueKind, error) {
+	if q.Renew != nil {
+		return q.dueAgain(), nil
+	}
 	var retries int64
 	if err := tx.w.conn.QueryRowContext(ctx, `SELECT count(*) FROM sync.details WHERE source = $1 AND retry_at <= `+instant(q.Now),
 		q.Source).Scan(&retries); err != nil {
@@ -219,7 +245,7 @@ func (k dueKind) from(q DetailsQuery, near string) (string, []any) {
 		and += " AND (" + k.after(q.Before) + ")"
 	}
 	return ` FROM (SELECT c.call_id, c.started_at FROM calls AS c WHERE c.source = $1 AND (` + near + `) AND ` + k.calls + and + `) AS c ` +
-		tries + ` (SELECT call_id, reading, attempts, retry_at FROM sync.details WHERE source = $1 AND part = $2) AS t ON t.call_id = c.call_id
+		tries + ` (SELECT call_id, reading, attempts, tried_at, retry_at FROM sync.details WHERE source = $1 AND part = $2) AS t ON t.call_id = c.call_id
 		LEFT JOIN ` + raw + `c.part = '` + string(call.PartList) + `') AS l ON l.call_id = c.call_id
 		LEFT JOIN ` + raw + `c.part = $2) AS r ON r.call_id = c.call_id WHERE ` + k.due, args
 }

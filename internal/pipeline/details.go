@@ -85,7 +85,9 @@ func (r *run) fetchDue(ctx context.Context) error {
 	}
 	r.desk.mu.Lock()
 	defer r.desk.mu.Unlock()
-	r.desk.looked = r.desk.looked.after(query.Touched, began, changes)
+	if query.Renew == nil {
+		r.desk.looked = r.desk.looked.after(query.Touched, began, changes)
+	}
 	return nil
 }
 
@@ -125,6 +127,12 @@ func (r *run) detailsQuery() (q load.DetailsQuery, changes int64, due bool) {
 	d := r.desk
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if r.options.Force {
+		// What is read again whatever is proven is read again with its details, whatever is stored of them. If the process dies, the same command
+		// asks for all of them again.
+		q.Renew = &load.Renewal{Since: r.options.Range.Since, Until: r.options.Range.Until, Reading: r.firstReading, At: r.startedAt}
+		return q, d.changes, len(q.Parts) > 0
+	}
 	q.Touched, due = d.looked.due(q.Now, d.changes)
 	return q, d.changes, due && (len(q.Parts) > 0 || q.Unsettled > 0)
 }

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/fakeapi"
+	"syncd/internal/pipeline"
 )
 
 // talkative are the providers whose list leaves something out.
@@ -344,5 +347,32 @@ func TestDetailsThatAreNotThereMarkNoCallAsDeleted(t *testing.T) {
 		}
 		l.expect(`SELECT DISTINCT state, attempts, retry_at IS NULL FROM sync.details`, "missing | 2 | true")
 		l.mirrors()
+	})
+}
+
+// Whoever forces a stretch to be read again doubts what is stored of it, details included: a transcript that came wrong once comes right.
+func TestAForcedReadingFetchesDetailsAgain(t *testing.T) {
+	forEach(t, []fakeapi.Provider{fakeapi.Burki, fakeapi.Voicy}, 60, nil, func(l *life) {
+		remove := l.fake.Inject(fakeapi.Fault{Kind: fakeapi.LoneSurrogates, On: func(r fakeapi.Request) bool {
+			return strings.Contains(r.Path, "/transcripts") || strings.Contains(r.Path, "/call-get/")
+		}})
+		l.sync(withDetails)
+		remove()
+		const spoiled = `SELECT count(*) > 0 FROM call_messages WHERE contains(content, chr(65533))`
+		l.expect(spoiled, "true")
+		l.sync(withDetails)
+		l.expect(spoiled, "true") // the list has not changed, so nothing says that there is more to be had
+		half := l.after(-12 * time.Hour)
+		forced := pipeline.Options{Kind: "backfill", Details: true, Force: true, Range: checkpoint.Span{Since: half, Until: l.after(0)}}
+		before := l.fake.Traffic().Calls
+		l.sync(forced)
+		final := l.rows(`SELECT count(*) FROM calls WHERE is_final AND started_at >= ?`, half)[0]
+		if asked := fmt.Sprint((l.fake.Traffic().Calls - before) / int64(len(l.source.Extract.Parts()))); asked != final {
+			t.Errorf("the details of %s calls were asked for, want those of the %s that are final in the stretch", asked, final)
+		}
+		l.expect(`SELECT count(*) > 0 FROM call_messages WHERE contains(content, chr(65533)) AND started_at >= '`+half.UTC().Format(time.DateTime)+`+00'`, "false")
+		forced.Range.Since = l.source.Start
+		l.sync(forced)
+		l.expect(spoiled, "false")
 	})
 }

@@ -26,21 +26,22 @@ type run struct {
 	watcher Watcher
 	traffic *extract.Tally // what this run sent
 
-	epoch      int64     // of the warehouse, when what the desk knows of it was read
-	startedAt  time.Time // our clock
-	record     load.Run
-	present    time.Time // of this run: the provider's clock at its start, as soon as that is known
-	clockRead  bool      // it is known
-	forced     []checkpoint.Span
-	skip       map[spanKey]bool // windows that failed: they are left alone until the next run, and never block other work
-	read       map[spanKey]bool // windows that were read to their end
-	faults     []error          // of windows that were left, while others went on
-	strange    int              // how many windows in a row, none of which had failed before, could not be read
-	unread     int              // how many windows in a row could not be read, whether or not they had failed before
-	halved     int
-	details    int64 // answers about single calls that were stored
-	due        int64
-	goneSingly int // calls that were asked for singly and marked as deleted
+	epoch        int64     // of the warehouse, when what the desk knows of it was read
+	startedAt    time.Time // our clock
+	firstReading int64     // what it stores has this number or a higher one
+	record       load.Run
+	present      time.Time // of this run: the provider's clock at its start, as soon as that is known
+	clockRead    bool      // it is known
+	forced       []checkpoint.Span
+	skip         map[spanKey]bool // windows that failed: they are left alone until the next run, and never block other work
+	read         map[spanKey]bool // windows that were read to their end
+	faults       []error          // of windows that were left, while others went on
+	strange      int              // how many windows in a row, none of which had failed before, could not be read
+	unread       int              // how many windows in a row could not be read, whether or not they had failed before
+	halved       int
+	details      int64 // answers about single calls that were stored
+	due          int64
+	goneSingly   int // calls that were asked for singly and marked as deleted
 }
 
 // spanKey is a span that can be a map's key.
@@ -65,6 +66,8 @@ func (r *run) begin(ctx context.Context) error {
 		}
 	}
 	r.epoch, r.present = d.epoch, d.presentAt(r.startedAt)
+	r.firstReading = r.Warehouse.NextReading()
+	r.Warehouse.EndReading(r.firstReading)
 	if r.options.Force {
 		return r.write(ctx, func(tx *load.Tx) (err error) {
 			resumed := false
