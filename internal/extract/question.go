@@ -47,8 +47,12 @@ func (q *question) unanswered(ctx context.Context, err error) error {
 	}
 	switch failed.Kind {
 	case httpapi.Unavailable:
-		if e.Status == 0 && e.Until.IsZero() {
+		switch {
+		case !e.Until.IsZero(): // it says itself when
+		case e.Status == 0:
 			e.Hint = "check base_url and the network, and run it again"
+		default:
+			e.Hint = "what was read is stored; run it again later"
 		}
 	case httpapi.Redirected:
 		e.Class, e.Hint = Permanent, "set base_url to where the provider's API is now"

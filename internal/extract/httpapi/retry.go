@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -170,7 +171,13 @@ func (c *Client) describe(err error) string {
 	case errors.As(err, &dns):
 		return dns.Error()
 	case errors.As(err, &op):
-		return op.Op + ": " + op.Err.Error() // without the addresses: ours has a port that is another each time
+		// Without the addresses: ours has a port that is another each time. A system call says again what was tried.
+		cause := op.Err
+		var call *os.SyscallError
+		if errors.As(cause, &call) {
+			cause = call.Err
+		}
+		return op.Op + ": " + cause.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("no whole answer within %s", c.config.Timeout)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
