@@ -1,6 +1,7 @@
 package extract_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -24,7 +25,9 @@ func TestProviderThatFailsEveryTimeIsTransient(t *testing.T) {
 			t.Fatal(err)
 		}
 		since := time.Now()
-		_, err = src.Fetch(t.Context(), extract.Window{Since: since, Until: since.Add(time.Hour)}, "")
+		ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour) // whoever asks without end is heard of
+		defer stop()
+		_, err = src.Fetch(ctx, extract.Window{Since: since, Until: since.Add(time.Hour)}, "")
 		var e *extract.Error
 		if !errors.As(err, &e) || e.Class != extract.Transient || e.Status != 502 || e.Excerpt != "bad gateway" || !strings.Contains(e.Reason, "6 times") {
 			t.Errorf("error is %v", err)

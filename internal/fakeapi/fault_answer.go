@@ -27,6 +27,8 @@ func (x *exchange) answerInStead(w *response, t *trouble) bool {
 		sendPage(w, http.StatusOK)
 	case EmptyBody:
 		send(w, http.StatusOK, nil)
+	case ErrorObject:
+		send(w, http.StatusOK, []byte(`{"error":{"message":"upstream timed out"}}`))
 	case Unauthorized:
 		fail(w, http.StatusUnauthorized, "Invalid API key")
 	case Forbidden:

@@ -55,6 +55,8 @@ const (
 	HTMLPage
 	// EmptyBody: 200, application/json, and nothing.
 	EmptyBody
+	// ErrorObject: 200 with a JSON object that tells of an error, and has nothing of what was asked for.
+	ErrorObject
 	// ExpiredPosition: a request for a further page is refused as one with a forgotten position is. The vendor's words: Millis 422, Voicy 400.
 	// Burki, whose position is a plain offset, has no such answer, and is left alone.
 	ExpiredPosition
@@ -200,6 +202,7 @@ var kinds = [...]kindEntry{
 	RedirectLoop:        {"redirect-loop", inStead, refusing, otherOperation},
 	HTMLPage:            {"html-page", inStead, malformed, otherOperation},
 	EmptyBody:           {"empty-body", inStead, malformed, otherOperation},
+	ErrorObject:         {"error-object", inStead, malformed, otherOperation},
 	ExpiredPosition:     {"expired-position", inStead, refusing, listOperation},
 
 	ShortBody:         {"short-body", onFrame, malformed, otherOperation},

@@ -184,6 +184,9 @@ func expected() map[fakeapi.Kind]expectation {
 		fakeapi.EmptyBody: func(got, _ sight, _ fakeapi.Provider) bool {
 			return got.status == 200 && got.header.Get("Content-Type") == "application/json" && got.body == "" && got.err == nil
 		},
+		fakeapi.ErrorObject: func(got, _ sight, _ fakeapi.Provider) bool {
+			return got.status == 200 && got.header.Get("Content-Type") == "application/json" && strings.HasPrefix(got.body, `{"error":`) && got.err == nil
+		},
 		fakeapi.ExpiredPosition: func(got, right sight, p fakeapi.Provider) bool {
 			want := map[fakeapi.Provider]int{fakeapi.Millis: 422, fakeapi.Voicy: 400, fakeapi.Burki: 200}[p]
 			return got.err == nil && got.status == want && (p != fakeapi.Burki || got.body == right.body)

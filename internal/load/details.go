@@ -185,7 +185,7 @@ func (q DetailsQuery) dueAgain() (kinds []dueKind) {
 	for _, part := range q.Parts {
 		kinds = append(kinds, dueKind{part: part,
 			calls: "c.is_final AND c.deleted_at IS NULL AND c.started_at >= " + instant(n.Since) + " AND c.started_at < " + instant(n.Until),
-			due: fmt.Sprintf("(r.call_id IS NULL OR r.reading < %d) AND (t.call_id IS NULL OR t.tried_at < %s)", n.Reading, instant(n.At))})
+			due:   fmt.Sprintf("(r.call_id IS NULL OR r.reading < %d) AND (t.call_id IS NULL OR t.tried_at < %s)", n.Reading, instant(n.At))})
 	}
 	return kinds
 }

@@ -185,6 +185,11 @@ func TestAnOlderReadingNeverReplacesANewerOne(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	expect(t, w, `SELECT agent_name, revision::VARCHAR FROM calls`, "new 1")
+
+	// Of a call that is not stored yet the newer of a batch counts, wherever it stands.
+	newer.Call.ID, older.Call.ID = "2", "2"
+	upsert(t, w, newer, older)
+	expect(t, w, `SELECT agent_name, revision::VARCHAR FROM calls WHERE call_id = '2'`, "new 1")
 }
 
 func TestAMillisCallIsRekeyedWhenItsSessionIDAppears(t *testing.T) {

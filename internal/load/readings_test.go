@@ -81,6 +81,38 @@ func TestWhatARolledBackTransactionSawIsNotRemembered(t *testing.T) {
 	}
 }
 
+// A commit that is durable and of which its caller is told that it failed has seen what it has seen.
+func TestWhatACommitThatFailedSawUnchangedIsRemembered(t *testing.T) {
+	fail := false
+	w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(t.TempDir(), "calls.duckdb"), Commit: func(commit func() error) error {
+		if err := commit(); err != nil || !fail {
+			return err
+		}
+		return errGivenUp
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	a := observation("1", 1, noon)
+	a.Reading = w.NextReading()
+	upsert(t, w, a)
+	older, newer := observation("1", 2, noon), a
+	older.Reading = w.NextReading()
+	newer.Reading = w.NextReading()
+	fail = true
+	if err := w.Write(t.Context(), func(tx *load.Tx) error {
+		_, err := tx.Upsert(t.Context(), "s", obs(newer))
+		return err
+	}); !errors.Is(err, errGivenUp) {
+		t.Fatal(err)
+	}
+	fail = false
+	if got := upsert(t, w, older); got.Unchanged != 1 {
+		t.Errorf("an older reading that came late: %+v", got)
+	}
+}
+
 func TestEndingAReadingTwiceOrOneThatNeverBeganIsHarmless(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "calls.duckdb"))
 	defer w.Close()

@@ -56,8 +56,7 @@ func (k spanKey) span() checkpoint.Span {
 // begin records the source and reads its ledger, where no run of this process has done so yet, or where the tables may be others since.
 func (r *run) begin(ctx context.Context) error {
 	d := r.desk
-	now := load.Source{Name: r.source.Name, Provider: r.source.Provider, Start: r.source.Start, Reread: agesText(r.source.Ages), Schedule: r.source.Schedule,
-		Rules: r.source.Rules, Interval: r.source.Interval, LargestAge: r.source.largestAge(), Fingerprint: r.source.Fingerprint}
+	now := r.source.described()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.saved != now || d.epoch != r.Warehouse.Epoch() {
@@ -285,12 +284,9 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 	if record.Requests > 0 && ctx.Err() == nil {
 		r.desk.down = isClass(err, extract.Transient)
 	}
-	recorded := r.desk.saved.Name != ""
 	r.desk.mu.Unlock()
 	record.FinishedAt, record.Outcome = r.now(), "done"
 	switch {
-	case err != nil && !recorded:
-		return record, err // not even its source could be recorded: a run of nobody's would help nobody
 	case err == nil && record.Requests == 0 && record.Records == 0:
 		return load.Run{}, nil
 	case err == nil:
@@ -312,6 +308,12 @@ func (r *run) saveEnd(ctx context.Context, record load.Run) error {
 	d := r.desk
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.saved.Name == "" {
+		// It ended before its source was recorded, and a run of nobody's would help nobody.
+		if err := r.introduce(ctx, r.source.described()); err != nil {
+			return err
+		}
+	}
 	var row load.Row
 	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
 		last := d.ended[record.Kind]
@@ -362,6 +364,12 @@ func (r *run) progress() {
 		}
 	}
 	r.watcher.Committed(p)
+}
+
+// described is what the warehouse tells of the source.
+func (s Source) described() load.Source {
+	return load.Source{Name: s.Name, Provider: s.Provider, Start: s.Start, Reread: agesText(s.Ages), Schedule: s.Schedule,
+		Rules: s.Rules, Interval: s.Interval, LargestAge: s.largestAge(), Fingerprint: s.Fingerprint}
 }
 
 // largestAge is the largest age at which calls are read again; 0 where they never are.

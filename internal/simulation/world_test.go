@@ -41,6 +41,7 @@ type world struct {
 	counts   counts
 
 	newReread bool      // the ages of re-reading have changed, and no window has closed since
+	checked   string    // what the file was when it was checked last
 	ending    bool      // it is the last check
 	skewed    bool      // the providers' clocks have been other than they are
 	housekept time.Time // since when every run's record is there; zero: always
@@ -82,6 +83,9 @@ func (w *world) newSource(p fakeapi.Provider) *source {
 	if w.rng.IntN(4) == 0 {
 		o.RateLimit = 30
 	}
+	if w.rng.IntN(3) == 0 {
+		o.OnList = removing(w.rng.Uint64())
+	}
 	s.fake = fakeapi.New(o)
 	s.account = extract.Account{Source: string(p), Provider: string(p), BaseURL: "http://" + string(p) + ".test" + s.fake.BasePath(), Key: key,
 		PageSize: 3 + w.rng.IntN(30), Timeout: 10 * time.Second, RateLimit: extract.Rate{Requests: 600, Per: time.Minute},
@@ -93,6 +97,24 @@ func (w *world) newSource(p fakeapi.Provider) *source {
 	}
 	w.connect(s)
 	return s
+}
+
+// removing takes a few calls out of a list while it is read.
+func removing(seed uint64) func(*fakeapi.Server, int) {
+	left := 4
+	return func(s *fakeapi.Server, n int) {
+		rng := rand.New(rand.NewPCG(seed, uint64(n)))
+		all := s.All()
+		if left == 0 || len(all) == 0 || rng.IntN(8) > 0 {
+			return
+		}
+		id := all[rng.IntN(len(all))]
+		// An older one may have been read for the last time.
+		if r, ok := s.Call(id); ok && time.Since(r.At) < 4*24*time.Hour {
+			left--
+			s.Remove(id)
+		}
+	}
 }
 
 // connect makes what speaks to the provider and what reads its records, as a new process does.
