@@ -52,7 +52,7 @@ func slowly(t *testing.T, answer time.Duration, next http.Handler) string {
 }
 
 var (
-	kills    = flag.Int("kills", 40, "how many processes the crash loop kills; 300 by hand")
+	kills    = flag.Int("kills", 20, "how many processes the crash loop kills; make proof kills 40")
 	killSeed = flag.Uint64("kill-seed", uint64(time.Now().UnixNano()), "the seed of their moments")
 )
 
