@@ -2,7 +2,9 @@ package load
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"time"
@@ -11,38 +13,66 @@ import (
 // damagedLog is how DuckDB names the first entry of a write-ahead log that is not what was written.
 var damagedLog = regexp.MustCompile(`Corrupt WAL file: entry at byte position (\d+)`)
 
-// heal cuts a write-ahead log off where its damage begins, and reports whether it did. DuckDB by itself leaves out a commit that is not whole
-// at the log's end, but refuses a file whose log was damaged otherwise, as by a power loss that left zeros where the last commit was to be. Every
-// commit before the damage is whole and stays. What came after it, its claims of coverage included, has then never happened, so it is read
-// again from the providers. (Damage to an entry's length looks to DuckDB like a log that ends there, and it cuts it off by itself.) A copy of the log is kept beside the file, as a provider may not have everything any more.
+// logState is what a write-ahead log was like at a moment. nil: there was none.
+func logState(path string) fs.FileInfo {
+	info, err := os.Stat(logOf(path))
+	if err != nil {
+		return nil // whether that matters, the opening of the file tells
+	}
+	return info
+}
+
+// logOf is where DuckDB keeps the log of a file: beside the file itself, wherever links to it are.
+func logOf(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path + ".wal"
+}
+
+// heal cuts a write-ahead log off where its damage begins, and tells so; "" where there was nothing for it to do, and opening the file again may go
+// better. before is what the log was like before it was found damaged.
+//
+// DuckDB by itself leaves out a commit that is not whole at the log's end, but refuses a file whose log was damaged otherwise, as by a power loss that
+// left zeros where the last commit was to be. Every commit before the damage is whole and stays. What came after it, its claims of coverage
+// included, has then never happened, so it is read again from the providers. (Damage to an entry's length looks to DuckDB like a log that ends
+// there, and it cuts it off by itself.) A copy of the log is kept beside the file, as a provider may not have everything any more.
+//
+// Two processes may find the damage at once, as when a machine starts again after a power loss; what the first has committed since must not be cut
+// off by the second. So it is done under DuckDB's own lock of the file, and to no log that has changed.
 //
 // If the process dies in between, the log is damaged as before, or cut off, and the copy is there.
-func heal(path string, cause error) (told string, _ error) {
+func heal(path string, before fs.FileInfo, cause error) (told string, err error) {
 	m := damagedLog.FindStringSubmatch(cause.Error())
 	if m == nil {
-		return "", nil
+		return "", cause
 	}
 	at, err := strconv.ParseInt(m[1], 10, 64)
 	if err != nil {
-		return "", fmt.Errorf("the write-ahead log is damaged, and DuckDB does not say where: %w", err)
+		return "", cause
 	}
-	log := path + ".wal"
-	info, err := os.Stat(log)
+	unlock, err := lockAsDuckDB(path)
 	if err != nil {
-		return "", fmt.Errorf("look at the write-ahead log, which is damaged: %w", err)
+		return "", err
 	}
-	if at >= info.Size() {
-		return "", nil // there is nothing to cut off
+	defer unlock()
+	now := logState(path)
+	if before == nil || now == nil || !os.SameFile(before, now) || before.Size() != now.Size() || !before.ModTime().Equal(now.ModTime()) {
+		return "", nil // somebody else has been there
 	}
+	if at >= now.Size() {
+		return "", cause // there is nothing to cut off
+	}
+	log := logOf(path)
 	kept := log + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000Z")
 	if err := copyFile(kept, log); err != nil {
-		return "", fmt.Errorf("the write-ahead log is damaged from byte %d on, and no copy of it can be kept: %w", at, openError(err))
+		return "", fmt.Errorf("open warehouse %s: the write-ahead log is damaged from byte %d on, and no copy of it can be kept: %w", path, at, openError(err))
 	}
 	if err := os.Truncate(log, at); err != nil {
-		return "", fmt.Errorf("the write-ahead log is damaged from byte %d on, and cannot be cut off there: %w", at, openError(err))
+		return "", fmt.Errorf("open warehouse %s: the write-ahead log is damaged from byte %d on, and cannot be cut off there: %w", path, at, openError(err))
 	}
 	return fmt.Sprintf("the write-ahead log was damaged, as by a power loss: its first %d of %d bytes hold and were kept, and what came after is read again; the whole of it was put aside as %s",
-		at, info.Size(), kept), nil
+		at, now.Size(), kept), nil
 }
 
 // copyFile copies a file to a name that nobody has yet, and has it on the disk when it returns.
@@ -59,6 +89,9 @@ func copyFile(to, from string) (err error) {
 	defer func() {
 		if cerr := out.Close(); err == nil {
 			err = cerr
+		}
+		if err != nil {
+			_ = os.Remove(to) // half a copy is no copy; where even that fails it is left
 		}
 	}()
 	if _, err := out.ReadFrom(in); err != nil {

@@ -65,6 +65,7 @@ func (w *Warehouse) trouble(err error) error {
 	var e *duckdb.Error
 	if errors.As(err, &e) && (e.Type == duckdb.ErrorTypeFatal || e.Type == duckdb.ErrorTypeInternal) {
 		w.lost = true
+		w.epoch.Add(1)
 	}
 	text := err.Error()
 	switch {

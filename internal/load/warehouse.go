@@ -68,11 +68,12 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 
 // openFile opens a file that is there already, or lets DuckDB make it, and brings its schema up to date.
 func openFile(ctx context.Context, o Options) (*Warehouse, error) {
+	before := logState(o.Path)
 	w, err := connect(ctx, o.Path, settings(o))
 	if err != nil {
-		told, herr := heal(o.Path, err)
-		if herr != nil || told == "" {
-			return nil, errors.Join(err, herr)
+		told, err := heal(o.Path, before, err)
+		if err != nil {
+			return nil, err
 		}
 		if w, err = connect(ctx, o.Path, settings(o)); err != nil {
 			return nil, err

@@ -317,7 +317,7 @@ func (r *run) saveEnd(ctx context.Context, record load.Run) error {
 	var row load.Row
 	if err := r.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
 		last := d.ended[record.Kind]
-		if r.Warehouse.Epoch() != d.epoch {
+		if r.Warehouse.Epoch() != r.epoch {
 			// The commit that failed may have told more of this run than this process believes, and the row before may be another.
 			if last, err = nil, tx.CountMost(ctx, &record); err != nil {
 				return err
