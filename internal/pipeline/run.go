@@ -149,8 +149,9 @@ func (r *run) work(ctx context.Context) error {
 	errs := make([]error, max(1, r.options.Parallel))
 	var readers sync.WaitGroup
 	for i := range errs {
+		first := r.next() // each in its turn, so that equal runs share their windows out alike
 		readers.Go(func() {
-			if errs[i] = panics.Guard(func() error { return r.readWindows(ctx) }); errs[i] != nil {
+			if errs[i] = panics.Guard(func() error { return r.readWindows(ctx, first) }); errs[i] != nil {
 				stop() // the others finish the page at hand
 			}
 		})
@@ -163,26 +164,34 @@ func (r *run) work(ctx context.Context) error {
 	return errors.Join(r.left(), errs[0])
 }
 
-// readWindows reads one window after another.
-func (r *run) readWindows(ctx context.Context) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		w, ok, freed := r.next()
-		if !ok && freed != nil {
-			if err := wait(ctx, freed); err != nil {
+// readWindows reads one window after another, the first of which is claimed.
+func (r *run) readWindows(ctx context.Context, c claim) error {
+	for ; ; c = r.next() {
+		switch {
+		case ctx.Err() != nil:
+			if c.ok {
+				r.desk.release(c.work.Span)
+			}
+			return ctx.Err()
+		case c.ok:
+			if err := r.readClaimed(ctx, c.work); err != nil {
 				return err
 			}
-			continue
-		}
-		if !ok {
+		case c.freed == nil:
 			return nil
-		}
-		if err := r.readClaimed(ctx, w); err != nil {
-			return err
+		default:
+			if err := wait(ctx, c.freed); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// claim is what a reader is to do next.
+type claim struct {
+	work  checkpoint.Work
+	ok    bool            // work is claimed
+	freed <-chan struct{} // where it is not: tells when there may be work again; nil: there will be none
 }
 
 // readClaimed reads a window that next has claimed, and gives it back, even if that panics.
@@ -191,9 +200,9 @@ func (r *run) readClaimed(ctx context.Context, w checkpoint.Work) error {
 	return r.readNext(ctx, w)
 }
 
-// next plans the next window and claims it. Where all that is left is being read, by another run or another reader of this one, it returns what
-// tells when some of that is given back: whoever asked for all of it is not done before. A run that comes again in minutes does not wait.
-func (r *run) next() (w checkpoint.Work, ok bool, freed <-chan struct{}) {
+// next plans the next window and claims it. Where all that is left is being read, by another run or another reader of this one, it tells
+// when some of that is given back: whoever asked for all of it is not done before. A run that comes again in minutes does not wait.
+func (r *run) next() claim {
 	d := r.desk
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -201,12 +210,12 @@ func (r *run) next() (w checkpoint.Work, ok bool, freed <-chan struct{}) {
 		w, ok := r.plan(d, d.claims)
 		if !ok {
 			if r.options.Patient || len(d.claims) == 0 {
-				return w, false, nil
+				return claim{}
 			}
 			if _, more := r.plan(d, nil); more {
-				freed = d.awaiting()
+				return claim{freed: d.awaiting()}
 			}
-			return w, false, freed
+			return claim{}
 		}
 		if key := keyOf(w.Span); r.read[key] {
 			// It was read and is work all the same: a clock that jumps can make a window end in the provider's future. It is read again, but not
@@ -216,7 +225,7 @@ func (r *run) next() (w checkpoint.Work, ok bool, freed <-chan struct{}) {
 			continue
 		}
 		d.claims = append(d.claims, w.Span)
-		return w, true, nil
+		return claim{work: w, ok: true}
 	}
 }
 

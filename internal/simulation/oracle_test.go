@@ -7,12 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"syncd/internal/call"
 	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/load"
@@ -40,37 +39,91 @@ func (w *world) marked(s *source) {
 	}
 }
 
-// claims fails where the ledger says that a stretch was read, and a call that the provider listed then is not here.
+// claims fails where the ledger says that a stretch was read, and a call that the provider listed then is not here, or is here as it was before
+// that reading.
 func (w *world) claims(s *source) {
 	w.t.Helper()
-	if s.lied {
+	if s.lied() {
 		return
 	}
-	here := make(map[string]bool)
-	for _, id := range w.ask(`SELECT call_id FROM calls WHERE source = ?`, s.config.Name) {
-		here[id] = true
+	stored := make(map[string]string)
+	for _, row := range w.ask(`SELECT call_id, content_hash FROM raw_calls WHERE source = ? AND part = 'list'`, s.config.Name) {
+		id, hash, _ := strings.Cut(row, " | ")
+		stored[id] = hash
 	}
-	var spans []checkpoint.Span
-	for _, row := range w.ask(`SELECT epoch_us(since), epoch_us(until), epoch_us(read_at) FROM sync.windows WHERE state = 'closed' AND source = ?`, s.config.Name) {
-		var since, until, read int64
-		if _, err := fmt.Sscanf(row, "%d | %d | %d", &since, &until, &read); err != nil {
-			w.t.Fatal(err)
-		}
-		margin := max(time.Minute, s.lateness)
-		spans = append(spans, checkpoint.Span{Since: time.UnixMicro(since), Until: time.UnixMicro(min(until, read-margin.Microseconds()))})
-	}
+	facts := w.facts(s)
 	for _, id := range s.fake.All() {
-		r, _ := s.fake.Call(id)
-		o := s.config.Transform.Record(extract.Record{Payload: []byte(r.List), ID: id, FetchedAt: time.Now()}).Observation
-		if o.Call.StartedAt == nil || here[o.Call.ID] {
+		now, ok := s.listed(id, time.Time{})
+		if !ok || now.Call.StartedAt == nil {
 			continue
 		}
-		for _, span := range spans {
-			if !o.Call.StartedAt.Before(span.Since) && o.Call.StartedAt.Before(span.Until) {
-				w.t.Errorf("%s: the ledger claims %s, and %s, which started at %s, is not here", s.config.Name, span, id, o.Call.StartedAt)
-			}
+		read, claimed := facts.readAt(*now.Call.StartedAt)
+		if !claimed {
+			continue
+		}
+		hash, here := stored[now.Call.ID]
+		if !here {
+			w.t.Errorf("%s: the ledger claims what %s, which started at %s, belongs to, read at %s, and it is not here", s.config.Name, id, now.Call.StartedAt, read)
+			continue
+		}
+		// What has not changed since that reading must be here as it is.
+		if then, ok := s.listed(id, read); ok && then.ContentHash == now.ContentHash && hash != fmt.Sprint(now.ContentHash) {
+			w.t.Errorf("%s: the ledger says that %s was read at %s, and it is here as it was before", s.config.Name, id, read)
 		}
 	}
+}
+
+// listed is a call as the provider lists it at a time; zero: now.
+func (s *source) listed(id string, at time.Time) (call.Observation, bool) {
+	s.at = at
+	defer func() { s.at = time.Time{} }()
+	r, ok := s.fake.Call(id)
+	if !ok {
+		return call.Observation{}, false
+	}
+	result := s.config.Transform.Record(extract.Record{Payload: []byte(r.List), ID: id, FetchedAt: time.Now()})
+	if result.Reject != nil {
+		return call.Observation{}, false
+	}
+	return result.Observation, true
+}
+
+// fact is a row of the ledger.
+type fact struct {
+	since, until, read time.Time
+	age, late          time.Duration
+}
+
+type facts []fact
+
+func (w *world) facts(s *source) (all facts) {
+	w.t.Helper()
+	for _, row := range w.ask(`SELECT epoch_us(since), epoch_us(until), epoch_us(read_at), age_ms FROM sync.windows WHERE state = 'closed' AND source = ?`, s.config.Name) {
+		var since, until, read, age int64
+		if _, err := fmt.Sscanf(row, "%d | %d | %d | %d", &since, &until, &read, &age); err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, fact{time.UnixMicro(since), time.UnixMicro(until), time.UnixMicro(read), time.Duration(age) * time.Millisecond, max(time.Minute, s.lateness)})
+	}
+	return all
+}
+
+// readAt is when a call of a start must have been read at the earliest, as the facts have it. What is listed late is not claimed before it may be.
+func (all facts) readAt(start time.Time) (read time.Time, claimed bool) {
+	for _, f := range all {
+		if start.Before(f.since) || !start.Before(f.until) {
+			continue
+		}
+		// Facts that merged keep the earliest reading and the smallest age.
+		at := f.read
+		if aged := start.Add(f.age); aged.After(at) {
+			at = aged
+		}
+		if at.Sub(start) >= f.late && at.After(read) {
+			read, claimed = at, true
+		}
+	}
+	return read, claimed
 }
 
 // converge lets everything heal, and time pass until nothing changes any more; then the tables are those of an undisturbed warehouse.
@@ -90,7 +143,7 @@ func (w *world) converge() {
 		w.untilDone()
 	}
 	for _, s := range w.sources {
-		if s.lied {
+		if s.lied() {
 			w.must(s, pipeline.Options{Kind: "backfill", Force: true, AcceptDeletions: true, Range: checkpoint.Span{Since: s.config.Start, Until: epoch.Add(72 * time.Hour)}})
 		}
 	}
@@ -144,7 +197,7 @@ func (w *world) compare() {
 	}
 	for _, s := range w.sources {
 		parts := `true`
-		if s.lied {
+		if s.lied() {
 			parts = `part = 'list'` // a call that was made to look unfinished has had its detail asked for
 		}
 		for _, query := range []string{
@@ -215,48 +268,4 @@ func (w *world) ask(query string, args ...any) []string {
 		w.t.Fatalf("%s: %v", query, err)
 	}
 	return lines
-}
-
-// counts are what happened in a world.
-type counts struct {
-	mu                                           sync.Mutex
-	commits, kills, injected, runs, failed, done int
-	mishaps                                      [powerLoss + 1]int
-}
-
-// total is what happened in all worlds.
-type total struct {
-	mu sync.Mutex
-	counts
-	broken map[string]int
-}
-
-var tally = &total{broken: make(map[string]int)}
-
-func (a *total) add(w *world) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.commits += w.counts.commits
-	a.kills += w.counts.kills
-	a.runs += w.counts.runs
-	a.failed += w.counts.failed
-	a.injected += w.counts.injected
-	a.done++
-	for how, n := range w.counts.mishaps {
-		a.mishaps[how] += n
-	}
-	for _, s := range w.sources {
-		for kind, n := range s.fake.Injected() {
-			a.broken[kind.String()] += n
-		}
-	}
-}
-
-// report says what all seeds together went through: a simulation in which nothing went wrong would prove nothing.
-func (a *total) report(t *testing.T) {
-	t.Logf("%d seeds, %d runs of which %d failed, %d commits, %d kills", a.done, a.runs, a.failed, a.commits, a.kills)
-	for how, n := range a.mishaps {
-		t.Logf("%s: %d times", way(how), n)
-	}
-	t.Logf("answers broken, by fault: %v", a.broken)
 }

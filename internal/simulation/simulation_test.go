@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var (
@@ -42,13 +44,25 @@ func TestSimulation(t *testing.T) {
 // epoch is when every world begins: a bubble's clock begins with the year 2000, before which no call is believed to have started.
 var epoch = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
-// simulate lives the history of one seed.
-func simulate(t *testing.T, seed uint64) {
+// A seed that failed is of use only if it fails again.
+func TestASeedDoesTheSameAgain(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(5) {
+		first, second := simulate(t, 100+seed), simulate(t, 100+seed)
+		if diff := cmp.Diff(first, second); diff != "" {
+			t.Errorf("seed %d, played twice (-first +second):\n%s", 100+seed, diff)
+		}
+	}
+}
+
+// simulate lives the history of one seed, and returns it.
+func simulate(t *testing.T, seed uint64) (history []string) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(epoch))
 		w := newWorld(t, seed)
 		defer func() {
 			w.close()
+			history = w.history
 			if t.Failed() || *oneSeed >= 0 {
 				w.tell()
 			}
@@ -63,4 +77,5 @@ func simulate(t *testing.T, seed uint64) {
 		w.converge()
 		tally.add(w)
 	})
+	return history
 }

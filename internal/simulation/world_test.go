@@ -1,14 +1,17 @@
 package simulation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,8 +55,9 @@ type source struct {
 	config   pipeline.Source
 	account  extract.Account
 	fake     *fakeapi.Server
-	lateness time.Duration // how long after its start a call may be listed first
-	lied     bool          // the provider said what was not so, and only reading all of it again makes that good
+	lateness time.Duration  // how long after its start a call may be listed first
+	lies     []fakeapi.Kind // what was injected that may tell what is not so
+	at       time.Time      // another present by the provider's clock, for the oracle; zero: the true one
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -71,7 +75,7 @@ func (w *world) newSource(p fakeapi.Provider) *source {
 	s := &source{}
 	span := time.Duration(1+w.rng.IntN(10)) * 24 * time.Hour
 	o := fakeapi.Options{
-		Provider: p, Seed: w.rng.Uint64(), Key: key, Calls: 5 + w.rng.IntN(45), Since: epoch.Add(-span), Until: epoch.Add(48 * time.Hour), Now: time.Now,
+		Provider: p, Seed: w.rng.Uint64(), Key: key, Calls: 5 + w.rng.IntN(45), Since: epoch.Add(-span), Until: epoch.Add(48 * time.Hour), Now: s.now,
 		Deleted: []float64{0, 0, 0.05}[w.rng.IntN(3)],
 	}
 	if w.rng.IntN(2) == 0 {
@@ -97,6 +101,20 @@ func (w *world) newSource(p fakeapi.Provider) *source {
 	}
 	w.connect(s)
 	return s
+}
+
+// now is the provider's clock.
+func (s *source) now() time.Time {
+	if !s.at.IsZero() {
+		return s.at
+	}
+	return time.Now()
+}
+
+// lied reports whether the provider has said what was not so: then only reading all of it again makes that good.
+func (s *source) lied() bool {
+	broken := s.fake.Injected()
+	return slices.ContainsFunc(s.lies, func(k fakeapi.Kind) bool { return broken[k] > 0 })
 }
 
 // removing takes a few calls out of a list while it is read.
@@ -144,6 +162,15 @@ type network struct {
 func (n network) RoundTrip(r *http.Request) (*http.Response, error) {
 	h := fnv.New64a()
 	fmt.Fprint(h, n.seed, r.Method, r.URL, time.Now().UnixNano())
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		_, _ = h.Write(body) // a hash takes everything
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
 	timer := time.NewTimer(5*time.Millisecond + time.Duration(h.Sum64()%40_000_000))
 	defer timer.Stop()
 	select {
