@@ -1,3 +1,5 @@
+//go:build !race
+
 package main
 
 import (
@@ -26,6 +28,9 @@ const (
 	// page that would have filled it.
 	readerLoses = 5_000 - 1
 )
+
+// It is not built with the race detector: the processes that it kills are not, and a provider with 200,000 calls would take minutes. make proof, which is
+// part of make test, runs it.
 
 // TestABackfillKilledFiveTimesAsksForNothingTwice kills a real backfill of 200,000 calls, four windows at once, at five random moments in its
 // midst. Run to its end it leaves the tables of one that nobody disturbed; and what was in the file when a process died is not asked for again,

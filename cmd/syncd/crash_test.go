@@ -202,8 +202,9 @@ func TestTheSecondSignalExitsAtOnce(t *testing.T) {
 	for _, s := range []os.Signal{syscall.SIGSTOP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCONT} {
 		send(t, cmd, s)
 	}
-	if code := exitCode(cmd.Wait()); code != 143 {
-		t.Errorf("exit code %d, want 143\n%s", code, out)
+	// Both wait when it goes on, and which of them reaches it second is the system's choice.
+	if code := exitCode(cmd.Wait()); code != 143 && code != 130 {
+		t.Errorf("exit code %d, want 143 or 130\n%s", code, out)
 	}
 }
 

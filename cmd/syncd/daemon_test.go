@@ -75,8 +75,9 @@ func TestASecondSignalEndsTheDaemonAtOnce(t *testing.T) {
 	for _, one := range []os.Signal{syscall.SIGSTOP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCONT} {
 		send(t, daemon.Cmd, one)
 	}
-	if code := daemon.ends(5 * time.Second); code != 143 {
-		t.Errorf("exit code %d, want 143", code)
+	// Both wait when it goes on, and which of them reaches it second is the system's choice.
+	if code := daemon.ends(5 * time.Second); code != 143 && code != 130 {
+		t.Errorf("exit code %d, want 143 or 130", code)
 	}
 	s.slow.Store(0)
 	if out, code := s.run("sync", "--no-progress"); code != exitDone {

@@ -19,10 +19,10 @@ func TestAFullDiskIsToldAndCostsNothing(t *testing.T) {
 		_, url := startFake(t, fakeapi.Burki, 3000)
 		urls := map[fakeapi.Provider]string{fakeapi.Burki: url}
 		whole := t.TempDir()
-		if out, code := command(t, syncd("sync", "-c", configure(t, whole, urls, ""))); code != exitDone {
+		if out, code := command(t, syncd("sync", "-c", listsAlone(t, configure(t, whole, urls, "")))); code != exitDone {
 			t.Fatalf("exit code %d:\n%s", code, out)
 		}
-		config := configure(t, dir, urls, "")
+		config := listsAlone(t, configure(t, dir, urls, ""))
 		empty := smalldisk.Fill(t, dir, 5<<20)
 		for range 2 { // as a cron job would try again
 			out, code := command(t, syncd("sync", "-c", config))
@@ -44,9 +44,9 @@ func TestADaemonOutlivesAFullDisk(t *testing.T) {
 	smalldisk.Run(t, 48<<20, func(t *testing.T, dir string) {
 		_, url := startFake(t, fakeapi.Burki, 3000)
 		urls := map[fakeapi.Provider]string{fakeapi.Burki: url}
-		config := configure(t, dir, urls, "server: {http: \"\"}\n")
+		config := listsAlone(t, configure(t, dir, urls, "server: {http: \"\"}\n"))
 		every(t, config, "1s")
-		empty := smalldisk.Fill(t, dir, 5<<20)
+		empty := smalldisk.Fill(t, dir, 2<<20)
 		daemon := launch(t, "run", "-c", config)
 		daemon.prints("the disk is full: make room")
 		empty()

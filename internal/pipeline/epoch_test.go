@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,11 +83,10 @@ func failsAtCommit(l *life, n int, durable bool, broken error) (hit bool) {
 func TestARunOfAnOlderEpochCommitsNothingMore(t *testing.T) {
 	inBubble(t, fakeapi.Burki, 400, nil, func(l *life) {
 		fail := errors.New("the disk said no")
-		failed := false
+		var failing atomic.Bool
 		l.close()
 		l.commit = func(commit func() error) error {
-			if failed {
-				failed = false
+			if failing.CompareAndSwap(true, false) {
 				return fail
 			}
 			return commit()
@@ -98,7 +98,7 @@ func TestARunOfAnOlderEpochCommitsNothingMore(t *testing.T) {
 			ended <- err
 		}()
 		time.Sleep(50 * time.Millisecond) // it has begun, and waits for a page
-		failed = true
+		failing.Store(true)
 		if err := l.file.Write(context.Background(), func(*load.Tx) error { return nil }); !errors.Is(err, fail) {
 			t.Fatalf("got %v", err)
 		}

@@ -119,8 +119,11 @@ func (s *source) lied() bool {
 
 // removing takes a few calls out of a list while it is read.
 func removing(seed uint64) func(*fakeapi.Server, int) {
+	var mu sync.Mutex // several windows may be read at once
 	left := 4
 	return func(s *fakeapi.Server, n int) {
+		mu.Lock()
+		defer mu.Unlock()
 		rng := rand.New(rand.NewPCG(seed, uint64(n)))
 		all := s.All()
 		if left == 0 || len(all) == 0 || rng.IntN(8) > 0 {
