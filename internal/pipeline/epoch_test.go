@@ -26,7 +26,7 @@ func TestACommitThatFailsCostsNothingWhicheverItIs(t *testing.T) {
 			hits := false
 			t.Run(fmt.Sprintf("durable %t, commit %d", durable, n), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					l := newLife(t, fakeapi.Burki, 120, nil)
+					l := newLife(t, fakeapi.Burki, 60, func(w world) { w.account.PageSize = 25 })
 					defer l.close()
 					hits = failsAtCommit(l, n, durable, broken)
 				})
