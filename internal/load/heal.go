@@ -15,7 +15,7 @@ var damagedLog = regexp.MustCompile(`Corrupt WAL file: entry at byte position (\
 
 // logState is what a write-ahead log was like at a moment. nil: there was none.
 func logState(path string) fs.FileInfo {
-	info, err := os.Stat(logOf(path))
+	info, err := os.Stat(logOf(path)) //nolint:gosec // the warehouse's own log
 	if err != nil {
 		return nil // whether that matters, the opening of the file tells
 	}
@@ -91,7 +91,7 @@ func copyFile(to, from string) (err error) {
 			err = cerr
 		}
 		if err != nil {
-			_ = os.Remove(to) // half a copy is no copy; where even that fails it is left
+			_ = os.Remove(to) //nolint:gosec // half a copy is no copy; where even that fails it is left
 		}
 	}()
 	if _, err := out.ReadFrom(in); err != nil {
