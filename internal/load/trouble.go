@@ -86,8 +86,7 @@ var outOfMemory = regexp.MustCompile(`(?i)out of memory|failed to (?:pin|allocat
 type memoryError struct{ error }
 
 func (e *memoryError) Error() string {
-	text, _, _ := strings.Cut(e.error.Error(), "\n")
-	return text + "; DuckDB may use no more memory"
+	return firstLine(e.error.Error()) + "; DuckDB may use no more memory"
 }
 
 func (e *memoryError) Unwrap() error { return e.error }
