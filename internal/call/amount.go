@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/cockroachdb/apd/v3"
 )
@@ -42,6 +43,9 @@ func (a Amount) String() string {
 // ParseScaled reads a decimal number as JSON writes one and returns it times ten to the scale, rounded half to even where it has more
 // decimals than that. It is how fractional seconds become milliseconds without passing through a float.
 func ParseScaled(text string, scale int32) (n int64, rounded bool, err error) {
+	if n, ok := plainScaled(text, scale); ok {
+		return n, false, nil
+	}
 	d, cond, err := apd.BaseContext.NewFromString(text)
 	if err != nil || cond.Any() || d.Form != apd.Finite {
 		return 0, false, errors.New("not a decimal number")
@@ -61,6 +65,32 @@ func ParseScaled(text string, scale int32) (n int64, rounded bool, err error) {
 		n = -n
 	}
 	return n, cond.Inexact(), nil
+}
+
+// plainScaled reads what nearly every number is: digits, with few decimals or none. It reports false for whatever needs more care.
+func plainScaled(text string, scale int32) (n int64, ok bool) {
+	digits, negative := strings.CutPrefix(text, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	zeros := int(scale) - len(fraction)
+	if whole == "" || point && fraction == "" || zeros < 0 || len(whole)+int(scale) > 18 { // as many as an int64 always holds
+		return 0, false
+	}
+	for _, part := range [2]string{whole, fraction} {
+		for i := range len(part) {
+			d := part[i] - '0'
+			if d > 9 {
+				return 0, false
+			}
+			n = 10*n + int64(d)
+		}
+	}
+	for range zeros {
+		n *= 10
+	}
+	if negative {
+		n = -n
+	}
+	return n, true
 }
 
 // ParseProduct multiplies two decimal numbers as JSON writes them and returns the exact product, rounded once as [ParseAmount] does.

@@ -1,6 +1,7 @@
 package call_test
 
 import (
+	"math/big"
 	"testing"
 
 	"syncd/internal/call"
@@ -76,6 +77,32 @@ func TestParseProduct(t *testing.T) {
 			t.Errorf("%s × %s = %s, want an error", c[0], c[1], got)
 		}
 	}
+}
+
+// Nearly every number is read in a quick way; whatever is read so must be what careful arithmetic says.
+func FuzzPlainNumbersReadAsAnyOther(f *testing.F) {
+	for _, text := range []string{"0", "-0", "12.5", "-0.000000001", "1767225600.123456", "999999999.999999999", "1e3", "01", "1.", ".5", "", "-", "1.2.3", "12345678901234567890"} {
+		for _, scale := range []int32{0, 3, 9} {
+			f.Add(text, scale)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, scale int32) {
+		if scale < 0 || scale > 9 {
+			return
+		}
+		got, rounded, err := call.ParseScaled(text, scale)
+		if err != nil || rounded || len(text) > 400 {
+			return
+		}
+		want, ok := new(big.Rat).SetString(text)
+		if !ok {
+			t.Fatalf("%q was read as %d, and is no number", text, got)
+		}
+		want.Mul(want, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil)))
+		if !want.IsInt() || want.Num().Cmp(big.NewInt(got)) != 0 {
+			t.Errorf("%q × 10^%d was read as %d, want %s", text, scale, got, want)
+		}
+	})
 }
 
 func TestAddStaysInRange(t *testing.T) {

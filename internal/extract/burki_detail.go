@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"syncd/internal/rawjson"
 )
 
 // How Burki's further answers about a call are known for what they are. Both name the call; an answer that names another is refused, and one
@@ -16,8 +18,8 @@ func burkiTranscripts(answer jsontext.Value, id string) (time.Time, error) {
 	if kind := answer.Kind(); kind != '[' {
 		return time.Time{}, fmt.Errorf("the answer is %s, where an array is documented", kindName(kind))
 	}
-	for _, segment := range elements(answer) {
-		if !names(members(segment, "call_id")[0], id) {
+	for _, segment := range rawjson.Elements(answer) {
+		if !names(member(segment, "call_id"), id) {
 			return time.Time{}, errOtherCall
 		}
 	}
@@ -29,16 +31,14 @@ func burkiCosts(answer jsontext.Value, id string) (time.Time, error) {
 	if kind := answer.Kind(); kind != '{' {
 		return time.Time{}, fmt.Errorf("the answer is %s, where an object is documented", kindName(kind))
 	}
-	parts := members(answer, "call_summary", "detailed_entries")
-	summary := parts[0]
-	if summary.Kind() != '{' && parts[1].Kind() != '[' {
+	summary := member(answer, "call_summary")
+	if summary.Kind() != '{' && member(answer, "detailed_entries").Kind() != '[' {
 		return time.Time{}, errors.New(`the answer is no costs: it has neither "call_summary" nor "detailed_entries"`)
 	}
-	told := members(summary, "call_id", "started_at")
-	if !names(told[0], id) {
+	if !names(member(summary, "call_id"), id) {
 		return time.Time{}, errOtherCall
 	}
-	start, _ := isoTime(told[1])
+	start, _ := isoTime(member(summary, "started_at"))
 	return start, nil
 }
 

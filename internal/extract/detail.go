@@ -107,7 +107,7 @@ func saysMissing(body []byte, key string) bool {
 	if err != nil {
 		return false
 	}
-	said := members(refusal, key)[0]
+	said := member(refusal, key)
 	if said.Kind() != '"' {
 		return false
 	}

@@ -13,6 +13,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"syncd/internal/rawjson"
 )
 
 // Window asks for every call that started in [Since, Until). Both are UTC. A Fetch asks the provider a little wider on both sides,
@@ -33,10 +35,13 @@ type Position string
 
 // Record is one call as the provider wrote it.
 type Record struct {
-	Payload   []byte    // the JSON value, byte for byte
+	Payload   []byte    // the JSON value, byte for byte; nobody writes to it
 	ID        string    // the id that paging counts by; "" where the record has none
 	StartedAt time.Time // zero where the record has none that can be read
 	FetchedAt time.Time // when the answer arrived, our clock, UTC
+
+	// Fields are the members of Payload where it is an object and was cut into them already; nil: not yet. They are slices of it.
+	Fields []rawjson.Member
 }
 
 // Page is one answer of a list.

@@ -6,8 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"syncd/internal/rawjson"
 )
 
 // farthest is how many seconds from 1970 a start is still read. It is far beyond any call, so that a start in another unit than the provider's
@@ -39,6 +42,13 @@ func unixValue(v jsontext.Value, unit time.Duration) (time.Time, bool) {
 // unixTime reads a decimal number of units since 1970. It never goes through a float, which would move a start of sixteen digits, and with
 // it the edge of a page; a float only decides whether the number is of a sane size.
 func unixTime(text string, unit time.Duration) (time.Time, bool) {
+	if at, ok := plainUnix(text, unit); ok {
+		return at, true
+	}
+	return carefulUnix(text, unit)
+}
+
+func carefulUnix(text string, unit time.Duration) (time.Time, bool) {
 	size, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.Abs(size)*unit.Seconds() > farthest {
 		return time.Time{}, false
@@ -54,6 +64,31 @@ func unixTime(text string, unit time.Duration) (time.Time, bool) {
 	nanos.Div(nanos, exact.Denom())
 	seconds, rest := new(big.Int).DivMod(nanos, big.NewInt(int64(time.Second)), new(big.Int))
 	return time.Unix(seconds.Int64(), rest.Int64()).UTC(), true
+}
+
+// plainUnix reads what nearly every start is: digits of a sane number, with few decimals or none. It reports false for all others.
+func plainUnix(text string, unit time.Duration) (time.Time, bool) {
+	const most = 13 // digits: of seconds, a tenth of what is farthest
+	whole, fraction, point := strings.Cut(text, ".")
+	if whole == "" || len(whole) > most || point && fraction == "" || len(fraction) > 9 {
+		return time.Time{}, false
+	}
+	var units, parts, of int64 = 0, 0, 1
+	for i := range len(whole) {
+		if whole[i] < '0' || whole[i] > '9' {
+			return time.Time{}, false
+		}
+		units = 10*units + int64(whole[i]-'0')
+	}
+	for i := range len(fraction) {
+		if fraction[i] < '0' || fraction[i] > '9' {
+			return time.Time{}, false
+		}
+		parts, of = 10*parts+int64(fraction[i]-'0'), 10*of
+	}
+	perSecond := int64(time.Second / unit)
+	nanos := units%perSecond*int64(unit) + parts*int64(unit)/of
+	return time.Unix(units/perSecond, nanos).UTC(), true
 }
 
 // plainDecimal reports whether a number is digits, a point and a sign, and not long.
@@ -102,6 +137,9 @@ func isoText(text string) (time.Time, bool) {
 
 // stringOf is the text of a JSON string; what is no valid UTF-8 in it is replaced.
 func stringOf(v jsontext.Value) string {
+	if plain := rawjson.Text(v); utf8.ValidString(plain) {
+		return plain
+	}
 	text, err := jsontext.AppendUnquote(nil, v)
 	if err != nil && len(text) == 0 {
 		return ""

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"syncd/internal/rawjson"
 )
 
 // What pages and single calls share of reading JSON: whatever is returned is a slice of the answer, byte for byte.
@@ -29,50 +30,9 @@ func wholeValue(body []byte) (jsontext.Value, error) {
 	return jsontext.Value(body[end-len(v) : end : end]), nil
 }
 
-// members reads the values that an object has under the names; nil for one that it has not, and of one that is there twice the last. What is no
-// object has no members.
-func members(payload jsontext.Value, names ...string) []jsontext.Value {
-	values := make([]jsontext.Value, len(names))
-	if payload.Kind() != '{' {
-		return values
-	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(payload), lenient...)
-	_, err := dec.ReadToken()
-	for err == nil && dec.PeekKind() == '"' {
-		var name jsontext.Token
-		if name, err = dec.ReadToken(); err != nil {
-			break
-		}
-		which := slices.Index(names, name.String())
-		if which < 0 {
-			err = dec.SkipValue()
-			continue
-		}
-		var value jsontext.Value
-		if value, err = dec.ReadValue(); err == nil {
-			end := int(dec.InputOffset())
-			values[which] = payload[end-len(value) : end : end]
-		}
-	}
-	return values
-}
-
-// elements reads the elements of an array; what is no array has none.
-func elements(payload jsontext.Value) []jsontext.Value {
-	if payload.Kind() != '[' {
-		return nil
-	}
-	var values []jsontext.Value
-	dec := jsontext.NewDecoder(bytes.NewBuffer(payload), lenient...)
-	_, err := dec.ReadToken()
-	for err == nil && dec.PeekKind() != ']' {
-		var value jsontext.Value
-		if value, err = dec.ReadValue(); err == nil {
-			end := int(dec.InputOffset())
-			values = append(values, payload[end-len(value):end:end])
-		}
-	}
-	return values
+// member reads the value that a valid object has under a name; nil where it has none. What is no object has no members.
+func member(payload jsontext.Value, name string) jsontext.Value {
+	return lastOf(rawjson.Members(nil, payload), name)
 }
 
 // inWords says where an answer stops being JSON. The decoder's own error is left out, as it cites the answer.

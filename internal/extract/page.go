@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"syncd/internal/rawjson"
 )
 
 // shape is what a provider's page of a list looks like.
@@ -62,7 +64,8 @@ type pageDecoder struct {
 	fetched time.Time
 	dec     *jsontext.Decoder
 	answer  answer
-	found   bool // the array was there
+	members []rawjson.Member // of the last records; what is not taken yet is free for the next
+	found   bool             // the array was there
 }
 
 func (p *pageDecoder) envelope() error {
@@ -108,8 +111,12 @@ func (p *pageDecoder) array() error {
 		if err != nil {
 			return err
 		}
-		id, start := p.shape.peek(value)
-		p.answer.records = append(p.answer.records, Record{Payload: value, ID: id, StartedAt: start, FetchedAt: p.fetched})
+		record := Record{Payload: value, FetchedAt: p.fetched}
+		if value.Kind() == '{' {
+			record.Fields = p.cut(value)
+		}
+		record.ID, record.StartedAt = p.shape.peek(record.Fields)
+		p.answer.records = append(p.answer.records, record)
 	}
 	_, err := p.dec.ReadToken()
 	return inWords(err, len(p.body))
@@ -125,22 +132,44 @@ func (p *pageDecoder) value() (jsontext.Value, error) {
 	return jsontext.Value(p.body[end-len(v) : end : end]), nil
 }
 
-// peek reads the id and the start of a record that is valid JSON.
-func (s shape) peek(payload jsontext.Value) (id string, start time.Time) {
-	ids, start := s.identify(payload)
-	if at := slices.IndexFunc(ids, func(id string) bool { return id != "" }); at >= 0 {
-		id = ids[at]
+// cut returns the members of a record. Those of a page's records share arrays: one for each record would be as many as there are records.
+func (p *pageDecoder) cut(value jsontext.Value) []rawjson.Member {
+	if cap(p.members)-len(p.members) < 64 {
+		p.members = make([]rawjson.Member, 0, 4096)
 	}
+	from := len(p.members)
+	p.members = rawjson.Members(p.members, value)
+	return p.members[from:len(p.members):len(p.members)]
+}
+
+// peek reads the first id and the start of a record.
+func (s shape) peek(fields []rawjson.Member) (id string, start time.Time) {
+	for _, name := range s.ids {
+		if id = idOf(lastOf(fields, name)); id != "" {
+			break
+		}
+	}
+	start, _ = s.instant(lastOf(fields, s.start))
 	return id, start
+}
+
+// lastOf is the value that an object has under a name; nil where it has none, and of one that is there twice the last.
+func lastOf(fields []rawjson.Member, name string) jsontext.Value {
+	for _, f := range slices.Backward(fields) {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return nil
 }
 
 // identify reads every id of a record, "" for one that it has not, and the start.
 func (s shape) identify(payload jsontext.Value) (ids []string, start time.Time) {
-	values := members(payload, append(slices.Clip(s.ids), s.start)...)
-	for _, v := range values[:len(s.ids)] {
-		ids = append(ids, idOf(v))
+	fields := rawjson.Members(nil, payload)
+	for _, name := range s.ids {
+		ids = append(ids, idOf(lastOf(fields, name)))
 	}
-	start, _ = s.instant(values[len(s.ids)])
+	start, _ = s.instant(lastOf(fields, s.start))
 	return ids, start
 }
 

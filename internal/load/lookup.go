@@ -18,7 +18,6 @@ type known struct {
 	parts     []knownPart
 	startedAt []*time.Time // of the stored rows
 	deleted   bool
-	hash      uint64 // of the key
 }
 
 // knownPart is what the warehouse has of one part of a call: its newest payload, and the reading that saw it last.
@@ -76,19 +75,26 @@ func (k *known) add(p knownPart) {
 
 // lookup finds what the warehouse has of each call of a batch.
 func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error {
-	var wanted []stagedKey
+	wanted := make([]stagedKey, 0, len(batch))
 	for n, c := range batch {
 		wanted = append(wanted, stagedKey{id: c.old.key, n: n})
 		for _, alias := range c.aliases() {
 			wanted = append(wanted, stagedKey{id: alias, n: n})
 		}
 	}
-	if err := tx.stage(ctx, wanted); err != nil {
-		return err
-	}
-	if near := startRange(batch); near != "" {
-		if err := tx.findStaged(ctx, source, near, batch); err != nil {
+	starts := startsOf(batch)
+	if near := between(starts); near != "" {
+		empty, err := tx.isEmptyNear(ctx, source, starts)
+		if err != nil {
 			return err
+		}
+		if !empty {
+			if err := tx.stage(ctx, wanted); err != nil {
+				return err
+			}
+			if err := tx.findStaged(ctx, source, near, batch); err != nil {
+				return err
+			}
 		}
 	}
 	elsewhere, err := tx.unmatched(ctx, source, wanted, batch)
@@ -168,52 +174,25 @@ func (tx *Tx) findStaged(ctx context.Context, source, where string, batch []*cha
 	return rows.Err()
 }
 
-// unmatched returns the staged keys that were not found near their start and that the warehouse may hold all the same. It also hashes
-// every key of the batch.
+// unmatched returns the keys that were not found near their start and that the warehouse may hold all the same.
 func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, batch []*change) ([]stagedKey, error) {
-	complete := true
-	for _, w := range wanted {
-		complete = complete && batch[w.n].old.holds(w.id)
-	}
-	if complete {
+	wanted = slices.DeleteFunc(wanted, func(k stagedKey) bool { return batch[k.n].old.holds(k.id) })
+	if len(wanted) == 0 {
 		return nil, nil
 	}
-	askable, err := tx.w.known.readTx(ctx, tx)
-	if err != nil {
-		return nil, err
+	askable, err := tx.w.known.readTx(ctx, tx, len(wanted))
+	if err != nil || !askable {
+		return wanted, err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT n, lookup, part, `+keyHash+`
-		FROM (SELECT n, lookup, part, $1::VARCHAR AS source, lookup AS call_id FROM stage)`, source)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var elsewhere []stagedKey
-	for rows.Next() {
-		var (
-			key  stagedKey
-			hash uint64
-		)
-		if err := rows.Scan(&key.n, &key.id, (*string)(&key.part), &hash); err != nil {
-			return nil, err
-		}
-		k := &batch[key.n].old
-		if key.id == k.key {
-			k.hash = hash
-		}
-		if !k.holds(key.id) && (!askable || tx.w.known.has(hash)) {
-			elsewhere = append(elsewhere, key)
-		}
-	}
-	return elsewhere, rows.Err()
+	return slices.DeleteFunc(wanted, func(k stagedKey) bool { return !tx.w.known.has(keyHashOf(source, k.id)) }), nil
 }
 
 // holds reports whether the call is already known to be stored under an id.
 func (k *known) holds(id string) bool { return slices.Contains(k.ids, id) }
 
-// startRange is the condition that a row's start lies between the earliest and the latest of the batch; "" where none has a start.
-func startRange(batch []*change) string {
-	var starts []*time.Time
+// startsOf are the starts that a batch tells.
+func startsOf(batch []*change) []*time.Time {
+	starts := make([]*time.Time, 0, len(batch))
 	for _, c := range batch {
 		for _, o := range c.parts {
 			if o.Call.StartedAt != nil {
@@ -221,13 +200,27 @@ func startRange(batch []*change) string {
 			}
 		}
 	}
-	return between(starts)
+	return starts
 }
 
 // between is the condition that c.started_at is one of the given starts or lies between them, as literals; "" where there are none.
 func between(starts []*time.Time) string {
-	var lo, hi *time.Time
-	null := false
+	lo, hi, null := bounds(starts)
+	switch {
+	case lo == nil && null:
+		return "c.started_at IS NULL"
+	case lo == nil:
+		return ""
+	}
+	in := "c.started_at BETWEEN " + instant(*lo) + " AND " + instant(*hi)
+	if null {
+		in += " OR c.started_at IS NULL"
+	}
+	return in
+}
+
+// bounds are the earliest and the latest of some starts, nil where there is none, and whether one of them is not known.
+func bounds(starts []*time.Time) (lo, hi *time.Time, null bool) {
 	for _, t := range starts {
 		if t == nil {
 			null = true
@@ -240,17 +233,7 @@ func between(starts []*time.Time) string {
 			hi = t
 		}
 	}
-	switch {
-	case lo == nil && null:
-		return "c.started_at IS NULL"
-	case lo == nil:
-		return ""
-	}
-	in := "c.started_at BETWEEN " + instant(*lo) + " AND " + instant(*hi)
-	if null {
-		in += " OR c.started_at IS NULL"
-	}
-	return in
+	return lo, hi, null
 }
 
 // instant writes a time as a literal: only a literal lets DuckDB leave out what is out of range.

@@ -24,7 +24,11 @@ func store(t *testing.T, w *load.Warehouse, derive func(p *load.Partial), obs ..
 	t.Helper()
 	var counts load.Counts
 	if err := w.Write(t.Context(), func(tx *load.Tx) error {
-		f, err := tx.Find(t.Context(), "s", obs)
+		all := make([]*call.Observation, len(obs))
+		for i := range obs {
+			all[i] = &obs[i]
+		}
+		f, err := tx.Find(t.Context(), "s", all)
 		if err != nil {
 			return err
 		}

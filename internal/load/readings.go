@@ -84,11 +84,24 @@ func (r *readings) startAt(n int64) {
 	r.last = max(r.last, n)
 }
 
-// oldest is the oldest reading under way: only what is newer than it need be remembered.
-func (r *readings) oldest() int64 {
+// oldest is the oldest reading under way, but for those that brought the observations of a batch, which cannot come late any more: only what
+// is newer than it need be remembered.
+func (r *readings) oldest(batch []*call.Observation) int64 {
+	brought := make(map[int64]bool)
+	for i, o := range batch {
+		if i == 0 || o.Reading != batch[i-1].Reading {
+			brought[o.Reading] = true
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.oldestUnderWay()
+	oldest := int64(math.MaxInt64)
+	for n := range r.underWay {
+		if !brought[n] {
+			oldest = min(oldest, n)
+		}
+	}
+	return oldest
 }
 
 func (r *readings) oldestUnderWay() int64 {

@@ -105,7 +105,7 @@ func (w *Warehouse) reopen(ctx context.Context) error {
 	if err := w.dial(ctx); err != nil {
 		return err
 	}
-	w.lost, w.known = false, knownKeys{}
+	w.lost, w.known, w.extents = false, knownKeys{}, nil
 	w.epoch.Add(1)
 	_, err := w.knownVersion(ctx)
 	if err == nil {

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"syncd/internal/call"
 )
@@ -28,29 +29,37 @@ type Found struct {
 // Upsert stores observations of one source as they are: [Tx.Find] and [Tx.Store] with nothing in between. It is for calls that are told
 // by one part alone.
 func (tx *Tx) Upsert(ctx context.Context, source string, obs []call.Observation) (Counts, error) {
-	f, err := tx.Find(ctx, source, obs)
+	all := make([]*call.Observation, len(obs))
+	for i := range obs {
+		all[i] = &obs[i]
+	}
+	f, err := tx.Find(ctx, source, all)
 	if err != nil {
 		return Counts{}, err
 	}
 	return tx.Store(ctx, source, f)
 }
 
-// Find looks up what the warehouse has of the calls that a batch of one source observed. It writes nothing.
+// Find looks up what the warehouse has of the calls that a batch of one source observed. It writes nothing, and of the calls it looks only at the
+// key and at the start, which is where they are looked for first: whatever else they tell may be filled in after it, before Store.
 //
 // Of several observations of one part of a call the newest is kept. What the warehouse has of these calls is looked up where it would
 // be, by their start; a key that is known but was not there has moved, and is looked for everywhere: no provider promises that a start
 // never moves, and trusting the start alone would leave two rows.
-func (tx *Tx) Find(ctx context.Context, source string, obs []call.Observation) (*Found, error) {
-	kept := newest(obs)
-	f := &Found{counts: Counts{Unchanged: int64(len(obs) - len(kept))}}
-	if len(kept) == 0 {
+func (tx *Tx) Find(ctx context.Context, source string, obs []*call.Observation) (*Found, error) {
+	batch, dropped := gather(obs)
+	f := &Found{counts: Counts{Unchanged: dropped}}
+	if len(batch) == 0 {
 		return f, nil
 	}
-	batch := byCall(kept)
+	oldest := tx.w.readings.oldest(obs)
+	batch, err := tx.leaveOut(ctx, source, f, batch, oldest)
+	if err != nil {
+		return nil, fmt.Errorf("look for unchanged calls of %s: %w", source, err)
+	}
 	if err := tx.lookup(ctx, source, batch); err != nil {
 		return nil, fmt.Errorf("look up calls of %s: %w", source, err)
 	}
-	oldest := tx.w.readings.oldest()
 	for _, c := range batch {
 		tx.rememberReadings(source, c)
 		f.sort(c, source, oldest)
@@ -74,7 +83,7 @@ func (tx *Tx) rememberReadings(source string, c *change) {
 // sort decides what becomes of each part that was observed of a call.
 func (f *Found) sort(c *change, source string, oldestUnderWay int64) {
 	observed := c.parts
-	c.parts = nil
+	c.parts = c.parts[:0]
 	for _, o := range observed {
 		switch {
 		case len(c.old.ids) == 0 && c.obs == nil:
@@ -95,7 +104,7 @@ func (f *Found) sort(c *change, source string, oldestUnderWay int64) {
 		default:
 			f.counts.Updated++
 		}
-		c.parts = append(c.parts, o)
+		c.parts = append(c.parts, o) // in place: what has been looked at makes room
 		if c.obs == nil || o.Reading >= c.obs.Reading {
 			c.obs = o
 		}
@@ -131,18 +140,31 @@ func (tx *Tx) Store(ctx context.Context, source string, f *Found) (Counts, error
 	}
 	for _, c := range written {
 		f.counts.Drift += int64(len(c.obs.Drift))
-		if c.old.hash != 0 { // 0: it was found under its key, so the key is known
-			tx.stored = append(tx.stored, c.old.hash)
+		if tx.w.known.hashes != nil && !c.old.holds(c.old.key) {
+			tx.stored = append(tx.stored, keyHashOf(source, c.old.key))
 		}
 	}
+	tx.extents = tx.extents.with(source, startsOf(written))
 	tx.noteUnchanged(f.unchanged)
 	return f.counts, nil
 }
 
+// Written lists the observations that will be written.
+func (f *Found) Written() []*call.Observation {
+	var all []*call.Observation
+	for _, changes := range [][]*change{f.added, f.changed} {
+		for _, c := range changes {
+			all = append(all, c.parts...)
+		}
+	}
+	return all
+}
+
 // change is a call of a batch, and what the warehouse has of it.
 type change struct {
-	obs    *call.Observation   // the newest of parts: what the call is now; nil: nothing of it is written
-	parts  []*call.Observation // the payloads to be written, each of another part
+	obs    *call.Observation    // the newest of parts: what the call is now; nil: nothing of it is written
+	parts  []*call.Observation  // the payloads to be written, each of another part
+	first  [1]*call.Observation // room for the one that most calls have
 	others map[call.Part]StoredPart
 	old    known
 	before *state  // the stored row and its children; nil for a new call
@@ -155,53 +177,53 @@ func (c *change) rewrites() bool {
 	return c.before == nil || len(c.fields) > 0 || len(c.old.ids) > 1 || c.before.call.RecordingURL != c.obs.Call.RecordingURL
 }
 
-// newest keeps, of several observations of one part of a call, the one of the newest reading, and of one reading the last. A call seen both
-// under its id and under one it had earlier is one call, and the lasting id is kept.
-func newest(obs []call.Observation) []call.Observation {
-	type key struct {
-		id   string
-		part call.Part
-	}
-	at := make(map[key]int, len(obs))
-	var kept []call.Observation
-	for _, o := range obs {
-		k := key{o.Call.ID, o.Part}
-		i, ok := at[k]
-		if !ok {
-			at[k] = len(kept)
-			kept = append(kept, o)
-		} else if o.Reading >= kept[i].Reading {
-			kept[i] = o
-		}
-	}
+// gather makes a batch of observations: its calls, in the order in which they were first seen. Of several observations of one part of a call
+// it keeps the one of the newest reading, and of one reading the last. A call seen both under its id and under one it had earlier is one call,
+// and the lasting id is kept. dropped is how many observations it left out.
+func gather(obs []*call.Observation) (batch []*change, dropped int64) {
+	at := make(map[string]*change, len(obs))
+	all := make([]change, 0, len(obs))
+	batch = make([]*change, 0, len(obs))
 	earlier := make(map[string]bool)
-	for _, o := range kept {
+	for _, o := range obs {
 		if o.Alias != "" && o.Alias != o.Call.ID {
 			earlier[o.Alias] = true
 		}
-	}
-	lasting := kept[:0]
-	for _, o := range kept {
-		if !earlier[o.Call.ID] {
-			lasting = append(lasting, o)
-		}
-	}
-	return lasting
-}
-
-// byCall gathers the observations of each call, in the order in which the calls were first seen.
-func byCall(kept []call.Observation) []*change {
-	at := make(map[string]*change, len(kept))
-	batch := make([]*change, 0, len(kept))
-	for i := range kept {
-		o := &kept[i]
 		c, ok := at[o.Call.ID]
 		if !ok {
-			c = &change{old: known{key: o.Call.ID}}
+			all = append(all, change{old: known{key: o.Call.ID}})
+			c = &all[len(all)-1]
 			at[o.Call.ID] = c
 			batch = append(batch, c)
 		}
-		c.parts = append(c.parts, o)
+		if c.observe(o) {
+			dropped++
+		}
 	}
-	return batch
+	if len(earlier) == 0 {
+		return batch, dropped
+	}
+	return slices.DeleteFunc(batch, func(c *change) bool {
+		if earlier[c.old.key] {
+			dropped += int64(len(c.parts))
+		}
+		return earlier[c.old.key]
+	}), dropped
+}
+
+// observe adds an observation to a call. It reports whether one of the same part, this or the one before, was left out for the other.
+func (c *change) observe(o *call.Observation) bool {
+	for i, have := range c.parts {
+		if have.Part == o.Part {
+			if o.Reading >= have.Reading {
+				c.parts[i] = o
+			}
+			return true
+		}
+	}
+	if c.parts == nil {
+		c.parts = c.first[:0]
+	}
+	c.parts = append(c.parts, o)
+	return false
 }

@@ -52,6 +52,8 @@ type Warehouse struct {
 	conn  *sql.Conn
 	lost  bool // DuckDB refuses everything until the file is opened again
 	known knownKeys
+
+	extents extents
 }
 
 // Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
@@ -225,6 +227,7 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	})
 	// Both are true whether or not it happened: a key that is believed to be known is looked for, and what was seen unchanged was so.
 	w.known.add(tx.stored)
+	w.widen(tx.extents)
 	w.readings.add(tx.unchanged)
 	if err != nil {
 		w.epoch.Add(1)
@@ -272,6 +275,7 @@ func (w *Warehouse) hangUp() error {
 type Tx struct {
 	w         *Warehouse
 	stored    []uint64             // hashes of the keys it stored, known to the warehouse once it commits
+	extents   extents              // of what it stored
 	unchanged map[partDigest]int64 // the newest readings that saw payloads unchanged, remembered once it commits
 }
 

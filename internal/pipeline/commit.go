@@ -68,7 +68,7 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 		window checkpoint.Window
 	)
 	err := r.write(ctx, func(tx *load.Tx) error {
-		counts, err := r.store(ctx, tx, b.observations)
+		counts, err := r.store(ctx, tx, b)
 		if err != nil {
 			return err
 		}
@@ -131,15 +131,30 @@ func (r *run) added(counts load.Counts, b *batch) load.Run {
 }
 
 // store writes observations, each call derived from all of its parts: a list that is read again never erases what a detail brought.
-func (r *run) store(ctx context.Context, tx *load.Tx, observations []call.Observation) (load.Counts, error) {
-	found, err := tx.Find(ctx, r.source.Name, observations)
+func (r *run) store(ctx context.Context, tx *load.Tx, b *batch) (load.Counts, error) {
+	found, err := tx.Find(ctx, r.source.Name, b.observations)
 	if err != nil {
 		return load.Counts{}, err
+	}
+	if len(b.unread) > 0 {
+		for _, o := range found.Written() {
+			r.readOn(o, b.unread)
+		}
 	}
 	for _, p := range found.Partial() {
 		r.combine(p)
 	}
 	return tx.Store(ctx, r.source.Name, found)
+}
+
+// readOn reads the whole of a record of which only the key was read.
+func (r *run) readOn(o *call.Observation, unread map[*call.Observation]extract.Record) {
+	rec, ok := unread[o]
+	if !ok {
+		return
+	}
+	whole := r.source.Transform.Record(rec).Observation // its key could be read, so it is no reject
+	o.Call, o.Drift = whole.Call, whole.Drift
 }
 
 // combine derives the call of an observation from the newest payloads of all its parts.

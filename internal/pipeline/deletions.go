@@ -117,5 +117,5 @@ func (r *run) takeSingle(rd *reading, rec extract.Record) {
 		return
 	}
 	result.Observation.Reading = rd.goneReading
-	b.observations = append(b.observations, result.Observation)
+	b.observations = append(b.observations, &result.Observation)
 }

@@ -277,7 +277,7 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 			return err
 		}
 		k := r.sort(answers, stored)
-		counts, err := r.store(ctx, tx, k.batch.observations)
+		counts, err := r.store(ctx, tx, &k.batch)
 		if err != nil {
 			return err
 		}

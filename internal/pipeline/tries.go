@@ -68,7 +68,7 @@ func (r *run) readDetail(a detailAnswer, stored map[call.Part]load.StoredPart, k
 	}
 	o := result.Observation
 	o.Reading = a.reading
-	k.batch.observations = append(k.batch.observations, o)
+	k.batch.observations = append(k.batch.observations, &o)
 	switch {
 	case !o.Call.Status.Final():
 		k.tries = append(k.tries, r.try(a, "incomplete", "the call is not final", dailyForAWeek))

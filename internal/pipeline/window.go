@@ -12,6 +12,7 @@ import (
 	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/load"
+	"syncd/internal/transform"
 )
 
 // reading is a window being read.
@@ -37,8 +38,9 @@ type batch struct {
 	bytes        int
 	pages        int64
 	records      int64
-	observations []call.Observation
-	readings     []int64 // the numbers of the requests that brought them
+	observations []*call.Observation
+	unread       map[*call.Observation]extract.Record // those of which only the key was read
+	readings     []int64                              // the numbers of the requests that brought them
 	rejects      []call.Reject
 	seen         []uint64 // ids new to the reading
 	shifts       int
@@ -165,6 +167,7 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	b.pages++
 	b.shifts += page.Shifts
 	alike := make(map[uint64]uint64)
+	room := make([]call.Observation, 0, len(page.Records)) // one array, which never grows: what points into it stays
 	for _, rec := range page.Records {
 		b.records++
 		b.bytes += len(rec.Payload)
@@ -174,7 +177,7 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 			b.seen = append(b.seen, id)
 		}
 		rd.note(rec.ID)
-		result := r.source.Transform.Record(rec)
+		result := r.look(rd, rec)
 		if result.Reject != nil {
 			b.rejects = append(b.rejects, *result.Reject)
 			continue
@@ -182,7 +185,12 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 		result.Observation.Reading = number
 		rd.note(result.Observation.Call.ID)
 		rd.note(result.Observation.Alias)
-		b.observations = append(b.observations, result.Observation)
+		room = append(room, result.Observation)
+		o := &room[len(room)-1]
+		b.observations = append(b.observations, o)
+		if rd.earlier {
+			b.leave(o, rec)
+		}
 	}
 	rd.window.Position = string(page.Next)
 	rd.window.Pages++
@@ -193,6 +201,22 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 		// It has got further than ever before. A reading that began at the start has not, and what failed may lie ahead.
 		rd.window.Failures, rd.window.Error, rd.window.RetryAt = 0, "", time.Time{}
 	}
+}
+
+// look reads a record. What was read before has hardly changed, so that at first only its key is looked at.
+func (r *run) look(rd *reading, rec extract.Record) transform.Result {
+	if rd.earlier {
+		return r.source.Transform.Key(rec)
+	}
+	return r.source.Transform.Record(rec)
+}
+
+// leave remembers the record of an observation of which only the key was read.
+func (b *batch) leave(o *call.Observation, rec extract.Record) {
+	if b.unread == nil {
+		b.unread = make(map[*call.Observation]extract.Record)
+	}
+	b.unread[o] = rec
 }
 
 // whole reports whether this process has read the window from its start, so that what was not returned is not listed any more.

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"syncd/internal/call"
+	"syncd/internal/rawjson"
 )
 
 // burki reads Burki. Its detail is the list's object again; transcripts and itemised costs are parts of their own.
@@ -162,7 +163,7 @@ func (r *reading) burkiTranscript() []call.Message {
 		return nil
 	}
 	var list []call.Message
-	for _, e := range elements(raw) {
+	for _, e := range rawjson.Elements(raw) {
 		s := nested(e, "transcripts[]", r.notes)
 		if s == nil {
 			r.notes.addValue("transcripts[]: "+kindName(e.Kind())+" for an object", e)

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"syncd/internal/call"
+	"syncd/internal/rawjson"
 )
 
 // chat is a transcript in the form that language models use: turns, some of which ask for tools, and some of which answer.
@@ -23,7 +24,7 @@ type toolCall struct {
 // readChat reads an array of turns. Only what is asked for is looked at: a turn is free to have more.
 func readChat(raw jsontext.Value, n *notes) chat {
 	c := chat{answers: map[string]string{}}
-	for _, e := range elements(raw) {
+	for _, e := range rawjson.Elements(raw) {
 		turn := nested(e, "chat[]", n)
 		if turn == nil {
 			n.addValue("chat[]: "+kindName(e.Kind())+" for an object", e)
@@ -50,7 +51,7 @@ func (o *object) content(name string) string {
 		return plainText(unquote(raw))
 	case '[':
 		var texts []string
-		for _, e := range elements(raw) {
+		for _, e := range rawjson.Elements(raw) {
 			p := nested(e, "", o.notes)
 			if p == nil || p.find("text").Kind() != '"' {
 				o.odd(name, raw, "a text")

@@ -8,6 +8,7 @@ import (
 
 	"syncd/internal/call"
 	"syncd/internal/extract"
+	"syncd/internal/rawjson"
 )
 
 // The reasons for which a record is rejected.
@@ -53,8 +54,8 @@ func (r *reading) part(name call.Part) *part {
 	return nil
 }
 
-// derive reads a call from its parts, oldest first; parts[read] is the one just fetched.
-func (t *Transformer) derive(parts []part, read int) Result {
+// derive reads a call from its parts, oldest first; parts[read] is the one just fetched. Where not all of it is wanted, its key is all.
+func (t *Transformer) derive(parts []part, read int, all bool) Result {
 	n := &notes{}
 	for i := range parts {
 		parts[i].payload = sanitise(parts[i].record.Payload)
@@ -75,15 +76,20 @@ func (t *Transformer) derive(parts []part, read int) Result {
 	if f != nil {
 		return t.reject(this, f)
 	}
-	c := t.provider.read(&reading{object: base, opts: &t.opts, parts: parts})
+	var c call.Call
+	if all {
+		c = t.provider.read(&reading{object: base, opts: &t.opts, parts: parts})
+		base.unknown()
+	} else if at := this.record.StartedAt; !at.IsZero() {
+		c.StartedAt = &at
+	}
 	c.Key = call.Key{Source: t.opts.Source, ID: id}
 	c.Provider = t.provider.name
-	base.unknown()
 	return Result{Observation: call.Observation{
 		Call:        c,
 		Alias:       alias,
 		Part:        this.name,
-		Payload:     string(this.payload),
+		Payload:     rawjson.View(this.payload),
 		ContentHash: contentHash(this, t.provider.volatile),
 		FetchedAt:   this.record.FetchedAt,
 		Drift:       n.list,
@@ -106,12 +112,12 @@ func (p *part) parse(n *notes) {
 		if !whole {
 			path = string(p.name)
 		}
-		o, err := parseObject(p.payload, path, n)
+		fields, err := p.members()
 		if err != nil {
 			p.fault = notJSON(p.payload, err)
 			return
 		}
-		p.object = o
+		p.object = newObject(fields, path, n)
 		return
 	}
 	if err := checkJSON(p.payload); err != nil {
@@ -119,6 +125,17 @@ func (p *part) parse(n *notes) {
 	} else if whole {
 		p.fault = &fault{reasonNotAnObject, fmt.Sprintf("a call is a JSON object, and this is %s", kindName(jsontext.Value(trimmed).Kind()))}
 	}
+}
+
+// members cuts the payload into its members. Where it is the record as the page had it, that has been done already.
+func (p *part) members() ([]rawjson.Member, error) {
+	if r := p.record; r.Fields != nil && len(p.payload) == len(r.Payload) && &p.payload[0] == &r.Payload[0] {
+		return r.Fields, nil
+	}
+	if err := checkJSON(p.payload); err != nil {
+		return nil, err
+	}
+	return rawjson.Members(make([]rawjson.Member, 0, 16), p.payload), nil
 }
 
 // notJSON words a syntax error without quoting the record, which may hold what must not be shown.

@@ -7,8 +7,11 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
+
 	"syncd/internal/call"
 	"syncd/internal/extract"
+	"syncd/internal/rawjson"
 	"syncd/internal/transform"
 )
 
@@ -35,6 +38,7 @@ func fuzzTransform(f *testing.F, provider string) {
 			if string(payload) != before {
 				t.Fatal("the record's own bytes were written to")
 			}
+			onlyKey(t, tr, payload, r)
 			if r.Reject != nil {
 				if r.Reject.Reason == "" || r.Reject.Detail == "" || !utf8.ValidString(r.Reject.Payload) || strings.ContainsRune(r.Reject.Payload, 0) {
 					t.Fatalf("unusable reject: %+v", r.Reject)
@@ -55,6 +59,26 @@ func fuzzTransform(f *testing.F, provider string) {
 			}
 		}
 	})
+}
+
+// onlyKey fails unless the key of a record is what the whole of it tells too: whether it was cut into fields before or not.
+func onlyKey(t *testing.T, tr *transform.Transformer, payload []byte, whole transform.Result) {
+	t.Helper()
+	key := tr.Key(extract.Record{Payload: payload, FetchedAt: fetched})
+	if (key.Reject == nil) != (whole.Reject == nil) {
+		t.Fatalf("the key: %+v\nthe record: %+v", key.Reject, whole.Reject)
+	}
+	if key.Reject != nil {
+		return
+	}
+	k, w := key.Observation, whole.Observation
+	if k.Call.Key != w.Call.Key || k.Alias != w.Alias || k.Part != w.Part || k.Payload != w.Payload || k.ContentHash != w.ContentHash {
+		t.Fatalf("the key: %+v\nthe record: %+v", k, w)
+	}
+	cut := tr.Record(extract.Record{Payload: payload, FetchedAt: fetched, Fields: rawjson.Members([]rawjson.Member{}, payload)})
+	if diff := cmp.Diff(whole, cut); diff != "" {
+		t.Fatalf("a record that was cut into fields before (-not cut +cut):\n%s", diff)
+	}
 }
 
 // storable fails unless the warehouse can hold the observation.

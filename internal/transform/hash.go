@@ -29,14 +29,14 @@ func contentHash(p *part, volatile map[string]volatility) int64 {
 		_, _ = h.Write(separator)
 	}
 	for _, f := range p.object.fields {
-		raw := []byte(f.raw)
-		switch volatile[f.name] {
+		raw := []byte(f.Value)
+		switch volatile[f.Name] {
 		case volatileWhole:
 			continue
 		case volatileQueries:
 			raw = withoutQueries(raw)
 		}
-		write([]byte(f.name))
+		write([]byte(f.Name))
 		write(raw)
 	}
 	return int64(h.Sum64()) //nolint:gosec // as above

@@ -8,48 +8,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"syncd/internal/call"
+	"syncd/internal/rawjson"
 )
-
-// field is one member of an object, its value unread.
-type field struct {
-	name string
-	raw  jsontext.Value
-	read bool // somebody asked for it: it is documented
-}
 
 // object is a JSON object read one level deep. Its accessors read a field as what the provider's documentation says it is, and note as drift
 // whatever is not so. A missing field, a null and an empty string are all the zero value.
 type object struct {
 	path   string // of the object itself; "": the record
-	fields []field
+	fields []rawjson.Member
+	read   []bool // of each field, whether somebody asked for it: then it is documented
 	notes  *notes
 }
 
-// parseObject reads one level of src, which must be an object and nothing else.
-func parseObject(src []byte, path string, n *notes) (*object, error) {
-	dec := lenient(src)
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	o := &object{path: path, notes: n, fields: make([]field, 0, 16)}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		text := name.String()
-		raw, err := dec.ReadValue()
-		if err != nil {
-			return nil, err
-		}
-		// The decoder may reuse its own slice; the source stays.
-		end := dec.InputOffset()
-		o.fields = append(o.fields, field{name: text, raw: src[end-int64(len(raw)) : end]})
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, err
-	}
-	return o, atEnd(dec)
+func newObject(fields []rawjson.Member, path string, n *notes) *object {
+	return &object{path: path, fields: fields, read: make([]bool, len(fields)), notes: n}
 }
 
 // at is the path of a field, for drift.
@@ -66,8 +38,8 @@ func (o *object) at(name string) string {
 // find returns a field's raw value without reading it; the last one where it is named twice.
 func (o *object) find(name string) jsontext.Value {
 	for i := len(o.fields) - 1; i >= 0; i-- {
-		if o.fields[i].name == name {
-			return o.fields[i].raw
+		if o.fields[i].Name == name {
+			return o.fields[i].Value
 		}
 	}
 	return nil
@@ -77,14 +49,13 @@ func (o *object) find(name string) jsontext.Value {
 func (o *object) raw(name string) jsontext.Value {
 	var v jsontext.Value
 	for i := range o.fields {
-		f := &o.fields[i]
-		if f.name != name {
+		if o.fields[i].Name != name {
 			continue
 		}
 		if v != nil {
 			o.notes.addValue(o.at(name)+": named twice", v)
 		}
-		v, f.read = f.raw, true
+		v, o.read[i] = o.fields[i].Value, true
 	}
 	if v.Kind() == 'n' {
 		return nil
@@ -258,11 +229,7 @@ func nested(raw jsontext.Value, path string, n *notes) *object {
 	if raw.Kind() != '{' {
 		return nil
 	}
-	o, err := parseObject(raw, path, n)
-	if err != nil {
-		return nil
-	}
-	return o
+	return newObject(rawjson.Members(nil, raw), path, n)
 }
 
 // elements reads an array; nil where there is none.
@@ -275,7 +242,7 @@ func (o *object) elements(name string) []jsontext.Value {
 		o.odd(name, raw, "an array")
 		return nil
 	}
-	return elements(raw)
+	return rawjson.Elements(raw)
 }
 
 // objects reads an array of objects. What is no object among them is left out, with drift.
@@ -288,24 +255,6 @@ func (o *object) objects(name string) []*object {
 			continue
 		}
 		list = append(list, e)
-	}
-	return list
-}
-
-// elements splits an array that was found good already.
-func elements(raw jsontext.Value) []jsontext.Value {
-	dec := lenient(raw)
-	if _, err := dec.ReadToken(); err != nil {
-		return nil
-	}
-	var list []jsontext.Value
-	for dec.PeekKind() != ']' {
-		v, err := dec.ReadValue()
-		if err != nil {
-			return list
-		}
-		end := dec.InputOffset()
-		list = append(list, raw[end-int64(len(v)):end])
 	}
 	return list
 }
@@ -325,31 +274,31 @@ func (o *object) json(name string) string {
 
 // unknown notes every field that nobody asked for.
 func (o *object) unknown() {
-	for _, f := range o.fields {
-		if !f.read {
-			o.notes.addValue(o.at(f.name), f.raw)
+	for i, f := range o.fields {
+		if !o.read[i] {
+			o.notes.addValue(o.at(f.Name), f.Value)
 		}
 	}
 }
 
 // overlay returns older with what newer tells in its place. What newer leaves empty stays as it was.
 func overlay(older, newer *object) *object {
-	merged := &object{path: older.path, notes: older.notes, fields: append(make([]field, 0, len(older.fields)+len(newer.fields)), older.fields...)}
+	fields := append(make([]rawjson.Member, 0, len(older.fields)+len(newer.fields)), older.fields...)
 	where := make(map[string]int, len(older.fields))
 	for i, f := range older.fields {
-		where[f.name] = i
+		where[f.Name] = i
 	}
 	for _, f := range newer.fields {
-		i, known := where[f.name]
+		i, known := where[f.Name]
 		switch {
 		case !known:
-			where[f.name] = len(merged.fields)
-			merged.fields = append(merged.fields, f)
-		case !emptyValue(f.raw):
-			merged.fields[i] = f
+			where[f.Name] = len(fields)
+			fields = append(fields, f)
+		case !emptyValue(f.Value):
+			fields[i] = f
 		}
 	}
-	return merged
+	return newObject(fields, older.path, older.notes)
 }
 
 // emptyValue reports whether a value tells nothing: it is missing, null, or an empty text, array or object.
@@ -365,12 +314,5 @@ func emptyValue(raw jsontext.Value) bool {
 	return true
 }
 
-// unquote is the text of a JSON string.
-func unquote(raw jsontext.Value) string {
-	if bytes.IndexByte(raw, '\\') < 0 && len(raw) >= 2 {
-		return string(raw[1 : len(raw)-1])
-	}
-	// The only error is text that no UTF-8 can hold, which has been replaced by then.
-	b, _ := jsontext.AppendUnquote(nil, raw)
-	return string(b)
-}
+// unquote is the text of a JSON string. It shares the payload's bytes where it can.
+func unquote(raw jsontext.Value) string { return rawjson.Text(raw) }

@@ -75,7 +75,13 @@ func New(o Options) (*Transformer, error) {
 
 // Record reads one element of a provider's list, where nothing else is known of the call. The caller sets the observation's Reading.
 func (t *Transformer) Record(r extract.Record) Result {
-	return t.derive([]part{{name: call.PartList, record: r}}, 0)
+	return t.derive([]part{{name: call.PartList, record: r}}, 0, true)
+}
+
+// Key reads no more of a list element than tells which call it is and whether it has changed: of the observation's Call only Source, ID, Provider
+// and StartedAt are set, the last as the extractor read it. A record whose key can be read is no reject to Record either.
+func (t *Transformer) Key(r extract.Record) Result {
+	return t.derive([]part{{name: call.PartList, record: r}}, 0, false)
 }
 
 // Parts reads a call from the newest payload of each of its parts. read names the part that was just fetched: the observation's Part,
@@ -105,7 +111,7 @@ func (t *Transformer) Parts(read call.Part, parts map[call.Part]extract.Record) 
 			Payload: "null",
 		}}
 	}
-	return t.derive(all, i)
+	return t.derive(all, i, true)
 }
 
 func partOrder(p call.Part) int {
