@@ -45,7 +45,7 @@ const (
 	sayAgain = time.Hour
 	// The write-ahead log is brought into the file once it holds so many records, and at least so often: replaying it after a crash must be
 	// quick, and each time rewrites some of the file. It is looked at every few minutes.
-	saveRecords = 5_000
+	saveRecords = 40_000
 	saveBytes   = 64 << 20
 	saveAtLeast = time.Hour
 	saveLook    = 5 * time.Minute

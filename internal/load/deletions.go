@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"slices"
 	"time"
@@ -76,8 +75,10 @@ func (tx *Tx) MarkDeleted(ctx context.Context, source string, ids []Ref, at time
 	if err := tx.deleteStaged(ctx, source, "true", "sync.details", ""); err != nil {
 		return 0, fmt.Errorf("forget tries for details of deleted calls of %s: %w", source, err)
 	}
-	if err := tx.appendRows("", "main", "call_revisions", len(gone), func(i int) []driver.Value {
-		return []driver.Value{source, gone[i].id, gone[i].revision + 1, at, "deleted_at", nil, timeText(&at)}
+	if err := tx.appendRows("", "main", "call_revisions", len(gone), func(r *row, i int) {
+		r.word(source)
+		r.text(gone[i].id)
+		r.add(gone[i].revision+1, at, "deleted_at", nil, timeText(&at))
 	}); err != nil {
 		return 0, fmt.Errorf("mark deleted calls of %s: %w", source, err)
 	}

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"maps"
 	"slices"
@@ -81,9 +80,14 @@ func (tx *Tx) SaveDetailTry(ctx context.Context, tries ...DetailTry) error {
 			return err
 		}
 		rows := slices.Collect(maps.Values(newest[source]))
-		if err := tx.appendRows("", "sync", "details", len(rows), func(i int) []driver.Value {
+		if err := tx.appendRows("", "sync", "details", len(rows), func(r *row, i int) {
 			t := rows[i]
-			return []driver.Value{t.Source, t.ID, string(t.Part), t.State, int32(t.Attempts), t.ListReading, t.At, nullTime(t.RetryAt), null(t.Error)} //nolint:gosec // one of a few thousand
+			r.word(t.Source)
+			r.text(t.ID)
+			r.word(string(t.Part))
+			r.add(t.State, int32(t.Attempts), t.ListReading, t.At) //nolint:gosec // one of a few thousand
+			r.time(t.RetryAt)
+			r.text(t.Error)
 		}); err != nil {
 			return fmt.Errorf("record tries for details of %s: %w", source, err)
 		}

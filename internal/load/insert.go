@@ -2,13 +2,8 @@ package load
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
-	"math/big"
 	"slices"
-	"time"
-
-	"github.com/duckdb/duckdb-go/v2"
 
 	"syncd/internal/call"
 )
@@ -121,9 +116,12 @@ func (tx *Tx) follow(ctx context.Context, source, near string, changed []*change
 	if _, err := tx.ExecContext(ctx, newMoved); err != nil {
 		return fmt.Errorf("clear the table of moved calls: %w", err)
 	}
-	if err := tx.appendRows("temp", "main", "moved", len(moves), func(i int) []driver.Value {
+	if err := tx.appendRows("temp", "main", "moved", len(moves), func(r *row, i int) {
 		c := moves[i].change
-		return []driver.Value{moves[i].id, c.old.key, nullTime(c.obs.Call.StartedAt), len(c.old.ids) > 1}
+		r.text(moves[i].id)
+		r.text(c.old.key)
+		r.time(c.obs.Call.StartedAt)
+		r.add(len(c.old.ids) > 1)
 	}); err != nil {
 		return err
 	}
@@ -209,16 +207,29 @@ func (tx *Tx) moveRevisions(ctx context.Context, source string, changed []*chang
 
 // insert appends the rows of new and changed calls.
 func (tx *Tx) insert(written []*change) error {
+	if err := tx.insertPayloads(written); err != nil {
+		return err
+	}
+	return tx.insertCalls(written)
+}
+
+func (tx *Tx) insertPayloads(written []*change) error {
 	var payloads []childOf[*call.Observation]
 	for _, c := range written {
 		payloads = children(payloads, c, c.parts)
 	}
-	if err := tx.appendRows("", "main", "raw_calls", len(payloads), func(i int) []driver.Value {
+	return tx.appendRows("", "main", "raw_calls", len(payloads), func(r *row, i int) {
 		k, o := payloads[i].of, payloads[i].value
-		return []driver.Value{k.Source, k.ID, string(o.Part), o.Payload, o.FetchedAt, o.ContentHash, o.Reading, nullTime(k.StartedAt)}
-	}); err != nil {
-		return err
-	}
+		r.word(k.Source)
+		r.text(k.ID)
+		r.word(string(o.Part))
+		r.full(o.Payload)
+		r.add(o.FetchedAt, o.ContentHash, o.Reading)
+		r.time(k.StartedAt)
+	})
+}
+
+func (tx *Tx) insertCalls(written []*change) error {
 	var calls []*change
 	var costs []childOf[call.Cost]
 	var messages []childOf[call.Message]
@@ -234,31 +245,50 @@ func (tx *Tx) insert(written []*change) error {
 		functions = children(functions, c, c.obs.Call.Functions)
 		revisions = children(revisions, c, c.fields)
 	}
-	if err := tx.appendRows("", "main", "calls", len(calls), func(i int) []driver.Value { return callRow(calls[i]) }); err != nil {
+	if err := tx.appendRows("", "main", "calls", len(calls), func(r *row, i int) { calls[i].fill(r) }); err != nil {
 		return err
 	}
-	if err := tx.appendRows("", "main", "call_costs", len(costs), func(i int) []driver.Value {
-		k, c := costs[i].of, costs[i].value
-		return []driver.Value{k.Source, k.ID, costs[i].seq, string(c.Component), null(c.Vendor), nullAmount(c.Amount), null(c.Currency),
-			nullInt(c.InputTokens), nullInt(c.OutputTokens), nullTime(k.StartedAt)}
+	if err := tx.appendRows("", "main", "call_costs", len(costs), func(r *row, i int) {
+		c := costs[i].value
+		costs[i].key(r)
+		r.word(string(c.Component))
+		r.word(c.Vendor)
+		r.amount(c.Amount)
+		r.word(c.Currency)
+		r.count(c.InputTokens)
+		r.count(c.OutputTokens)
+		r.time(costs[i].of.StartedAt)
 	}); err != nil {
 		return err
 	}
-	if err := tx.appendRows("", "main", "call_messages", len(messages), func(i int) []driver.Value {
-		k, m := messages[i].of, messages[i].value
-		return []driver.Value{k.Source, k.ID, messages[i].seq, null(string(m.Role)), m.Content, nullInt(m.OffsetMS), nullTime(k.StartedAt)}
+	if err := tx.appendRows("", "main", "call_messages", len(messages), func(r *row, i int) {
+		m := messages[i].value
+		messages[i].key(r)
+		r.word(string(m.Role))
+		r.full(m.Content)
+		r.count(m.OffsetMS)
+		r.time(messages[i].of.StartedAt)
 	}); err != nil {
 		return err
 	}
-	if err := tx.appendRows("", "main", "call_functions", len(functions), func(i int) []driver.Value {
-		k, f := functions[i].of, functions[i].value
-		return []driver.Value{k.Source, k.ID, functions[i].seq, null(f.Name), null(f.Params), null(f.Result), nullTime(k.StartedAt)}
+	if err := tx.appendRows("", "main", "call_functions", len(functions), func(r *row, i int) {
+		f := functions[i].value
+		functions[i].key(r)
+		r.word(f.Name)
+		r.text(f.Params)
+		r.text(f.Result)
+		r.time(functions[i].of.StartedAt)
 	}); err != nil {
 		return err
 	}
-	return tx.appendRows("", "main", "call_revisions", len(revisions), func(i int) []driver.Value {
-		r := revisions[i]
-		return []driver.Value{r.of.Source, r.of.ID, r.change.revision(), r.change.obs.FetchedAt, r.value.name, null(r.value.before), null(r.value.after)}
+	return tx.appendRows("", "main", "call_revisions", len(revisions), func(r *row, i int) {
+		v := revisions[i]
+		r.word(v.of.Source)
+		r.text(v.of.ID)
+		r.add(v.change.revision(), v.change.obs.FetchedAt)
+		r.word(v.value.name)
+		r.text(v.value.before)
+		r.text(v.value.after)
 	})
 }
 
@@ -268,6 +298,13 @@ type childOf[T any] struct {
 	of     *call.Call
 	seq    int32 // from 0, in the provider's order
 	value  T
+}
+
+// key adds what a row of a child table begins with.
+func (c childOf[T]) key(r *row) {
+	r.word(c.of.Source)
+	r.text(c.of.ID)
+	r.add(c.seq)
 }
 
 func children[T any](rows []childOf[T], c *change, values []T) []childOf[T] {
@@ -288,58 +325,41 @@ func (c *change) revision() int32 {
 	return c.before.revision + 1
 }
 
-// callRow is a row of calls, in the order of its columns.
-func callRow(ch *change) []driver.Value {
-	c := &ch.obs.Call
-	firstSeenAt, changedAt := ch.obs.FetchedAt, ch.obs.FetchedAt
-	if ch.before != nil {
-		firstSeenAt = ch.before.firstSeenAt
-		if len(ch.fields) == 0 {
-			changedAt = ch.before.changedAt
+// fill makes a row of calls, in the order of its columns.
+func (c *change) fill(r *row) {
+	k := &c.obs.Call
+	firstSeenAt, changedAt := c.obs.FetchedAt, c.obs.FetchedAt
+	if c.before != nil {
+		firstSeenAt = c.before.firstSeenAt
+		if len(c.fields) == 0 {
+			changedAt = c.before.changedAt
 		}
 	}
-	return []driver.Value{
-		c.Source, c.Provider, c.ID, null(c.AgentID), null(c.AgentName), null(c.AgentVersion), null(c.FlowName),
-		string(c.Channel), string(c.Direction), null(c.FromNumber), null(c.ToNumber), null(c.CustomerNumber), null(c.TelephonySID),
-		string(c.Status), null(c.StatusRaw), null(string(c.EndReason)), c.Status.Final(),
-		nullTime(c.StartedAt), nullTime(c.EndedAt), nullInt(c.DurationMS), nullAmount(c.Cost), null(c.CostCurrency),
-		null(c.Summary), null(c.RecordingURL), nullBool(c.IsTest), null(c.Metadata),
-		ch.revision(), firstSeenAt, changedAt, nil,
-	}
-}
-
-func null(s string) driver.Value {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func nullTime(t *time.Time) driver.Value {
-	if t == nil {
-		return nil
-	}
-	return *t
-}
-
-func nullInt(n *int64) driver.Value {
-	if n == nil {
-		return nil
-	}
-	return *n
-}
-
-func nullBool(b *bool) driver.Value {
-	if b == nil {
-		return nil
-	}
-	return *b
-}
-
-// nullAmount makes the one value that the appender stores exactly in a DECIMAL(18,9): a float 0.1 would silently become 0.
-func nullAmount(a *call.Amount) driver.Value {
-	if a == nil {
-		return nil
-	}
-	return duckdb.Decimal{Width: 18, Scale: call.AmountScale, Value: big.NewInt(int64(*a))}
+	r.word(k.Source)
+	r.word(k.Provider)
+	r.text(k.ID)
+	r.word(k.AgentID)
+	r.word(k.AgentName)
+	r.word(k.AgentVersion)
+	r.word(k.FlowName)
+	r.word(string(k.Channel))
+	r.word(string(k.Direction))
+	r.text(k.FromNumber)
+	r.text(k.ToNumber)
+	r.text(k.CustomerNumber)
+	r.text(k.TelephonySID)
+	r.word(string(k.Status))
+	r.word(k.StatusRaw)
+	r.word(string(k.EndReason))
+	r.add(k.Status.Final())
+	r.time(k.StartedAt)
+	r.time(k.EndedAt)
+	r.count(k.DurationMS)
+	r.amount(k.Cost)
+	r.word(k.CostCurrency)
+	r.text(k.Summary)
+	r.text(k.RecordingURL)
+	r.truth(k.IsTest)
+	r.text(k.Metadata)
+	r.add(c.revision(), firstSeenAt, changedAt, nil)
 }

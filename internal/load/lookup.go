@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"fmt"
 	"slices"
 	"time"
@@ -130,8 +129,10 @@ func (tx *Tx) stage(ctx context.Context, keys []stagedKey) error {
 	if _, err := tx.ExecContext(ctx, newStage); err != nil {
 		return fmt.Errorf("clear the staging table: %w", err)
 	}
-	return tx.appendRows("temp", "main", "stage", len(keys), func(i int) []driver.Value {
-		return []driver.Value{keys[i].id, string(keys[i].part), int32(keys[i].n)} //nolint:gosec // one of a few thousand
+	return tx.appendRows("temp", "main", "stage", len(keys), func(r *row, i int) {
+		r.full(keys[i].id)
+		r.full(string(keys[i].part))
+		r.add(int32(keys[i].n)) //nolint:gosec // one of some ten thousand
 	})
 }
 
@@ -184,7 +185,7 @@ func (tx *Tx) unmatched(ctx context.Context, source string, wanted []stagedKey, 
 	if err != nil || !askable {
 		return wanted, err
 	}
-	return slices.DeleteFunc(wanted, func(k stagedKey) bool { return !tx.w.known.has(keyHashOf(source, k.id)) }), nil
+	return slices.DeleteFunc(wanted, func(k stagedKey) bool { return !tx.w.known.has(keyHash(source, k.id)) }), nil
 }
 
 // holds reports whether the call is already known to be stored under an id.

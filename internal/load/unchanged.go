@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"database/sql/driver"
 	"slices"
 
 	"syncd/internal/call"
@@ -54,9 +53,10 @@ func (tx *Tx) findUnchanged(ctx context.Context, source, near string, batch []*c
 	if _, err := tx.ExecContext(ctx, newSeen); err != nil {
 		return nil, err
 	}
-	if err := tx.appendRows("temp", "main", "seen", len(plain), func(i int) []driver.Value {
+	if err := tx.appendRows("temp", "main", "seen", len(plain), func(r *row, i int) {
 		c := batch[plain[i]]
-		return []driver.Value{c.old.key, int32(plain[i]), c.parts[0].ContentHash, c.parts[0].Reading} //nolint:gosec // one of some ten thousand
+		r.full(c.old.key)
+		r.add(int32(plain[i]), c.parts[0].ContentHash, c.parts[0].Reading) //nolint:gosec // one of some ten thousand
 	}); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (tx *Tx) plain(ctx context.Context, source string, batch []*change) ([]int,
 		if len(c.parts) != 1 || c.parts[0].Part != call.PartList {
 			continue
 		}
-		if slices.ContainsFunc(c.aliases(), func(id string) bool { return !certain || tx.w.known.has(keyHashOf(source, id)) }) {
+		if slices.ContainsFunc(c.aliases(), func(id string) bool { return !certain || tx.w.known.has(keyHash(source, id)) }) {
 			continue
 		}
 		plain = append(plain, i)

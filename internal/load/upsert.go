@@ -141,7 +141,7 @@ func (tx *Tx) Store(ctx context.Context, source string, f *Found) (Counts, error
 	for _, c := range written {
 		f.counts.Drift += int64(len(c.obs.Drift))
 		if tx.w.known.hashes != nil && !c.old.holds(c.old.key) {
-			tx.stored = append(tx.stored, keyHashOf(source, c.old.key))
+			tx.stored = append(tx.stored, keyHash(source, c.old.key))
 		}
 	}
 	tx.extents = tx.extents.with(source, startsOf(written))

@@ -288,26 +288,3 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return tx.w.conn.QueryContext(ctx, query, args...)
 }
-
-// appendRows writes rows to a table through DuckDB's appender, within the transaction.
-func (tx *Tx) appendRows(catalog, schema, table string, n int, row func(i int) []driver.Value) error {
-	if n == 0 {
-		return nil
-	}
-	err := tx.w.conn.Raw(func(dc any) error {
-		a, err := duckdb.NewAppender(dc.(driver.Conn), catalog, schema, table)
-		if err != nil {
-			return err
-		}
-		for i := range n {
-			if err := a.AppendRow(row(i)...); err != nil {
-				return errors.Join(err, a.Close())
-			}
-		}
-		return a.Close()
-	})
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", table, err)
-	}
-	return nil
-}

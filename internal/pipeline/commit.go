@@ -60,8 +60,11 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 	ctx = context.WithoutCancel(ctx)
 	b := &rd.batch
 	d := r.desk
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	before := d.book // nobody else changes it meanwhile
+	d.mu.Unlock()
 	var (
 		record load.Run
 		book   checkpoint.Book
@@ -80,7 +83,7 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 				return err
 			}
 		}
-		if book, window, err = ledger(ctx, tx, d.book, rd); err != nil {
+		if book, window, err = ledger(ctx, tx, before, rd); err != nil {
 			return err
 		}
 		record = r.added(counts, b)
@@ -91,6 +94,8 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 	}
 	r.Log.Debug("commit", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int64("pages", b.pages), zap.Int64("records", b.records),
 		zap.Int64("inserted", record.Inserted), zap.Int64("updated", record.Updated), zap.Int64("unchanged", record.Unchanged), zap.Int64("rejected", record.Rejected))
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if r.options.Force && rd.closing {
 		r.forced = checkpoint.Without(r.forced, rd.window.Span)
 	}
@@ -117,9 +122,13 @@ func (r *run) saveRun(ctx context.Context, tx *load.Tx, record load.Run) error {
 	return tx.SaveRun(ctx, record)
 }
 
+// sent notes with a batch how much the run had sent when its commit was begun: what is sent while it goes on is counted with the next one.
+func (r *run) sent(b *batch) { b.requests, b.retries = r.traffic.Requests(), r.traffic.Retries() }
+
 // added is the run's record with a batch counted in.
 func (r *run) added(counts load.Counts, b *batch) load.Run {
-	record := r.counted()
+	record := r.record
+	record.Requests, record.Retries = max(record.Requests, b.requests), max(record.Retries, b.retries)
 	record.Pages += b.pages
 	record.Records += b.records
 	record.Inserted += counts.Inserted

@@ -26,22 +26,21 @@ import (
 const vanishedLimit = 20
 
 // closeRead closes a window whose count agrees, with what it tells of calls that are gone.
-func (r *run) closeRead(ctx context.Context, rd *reading) error {
+func (r *reader) closeRead(ctx context.Context, rd *reading) error {
 	if rd.earlier && rd.whole() {
+		if err := r.settle(); err != nil { // what the window before has stored may lie in this one
+			return err
+		}
 		if err := r.findGone(ctx, rd); err != nil {
 			return r.leaveOpen(ctx, rd, err)
 		}
 	}
 	rd.closing = true
-	err := r.commit(ctx, rd, r.closeWindow)
-	if err == nil && len(rd.gone) > 0 {
-		r.Log.Info("calls were deleted at the provider", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Int("calls", len(rd.gone)))
-	}
-	return err
+	return nil
 }
 
 // leaveOpen keeps what was read of a window that cannot be closed, to be read again from its start.
-func (r *run) leaveOpen(ctx context.Context, rd *reading, err error) error {
+func (r *reader) leaveOpen(ctx context.Context, rd *reading, err error) error {
 	if errors.Is(err, errVanished) {
 		rd.failed(err, r.now())
 	}

@@ -13,8 +13,9 @@ import (
 // desk is what is known of a source while the process lives, shared by all its runs. Whatever of it matters after the process is in the
 // warehouse too: the book is read from there once, and changed only with a transaction that has committed.
 //
-// Its lock is held while a batch is committed, and never while a request is under way.
+// Its lock is held for moments, and never while a request is under way or a window is committed.
 type desk struct {
+	writing sync.Mutex // held, by whoever does not hold mu yet, while a transaction is under way that changes the book or the record of a run
 	mu      sync.Mutex
 	saved   load.Source // as the warehouse has it; zero before the first run
 	epoch   int64       // of the warehouse, when what is known of its tables was read

@@ -268,6 +268,8 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 		}
 	}()
 	d := r.desk
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var record load.Run
@@ -277,6 +279,7 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 			return err
 		}
 		k := r.sort(answers, stored)
+		r.sent(&k.batch)
 		counts, err := r.store(ctx, tx, &k.batch)
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ var errDisagrees = errors.New("the provider's count and what it returned disagre
 var errVanished = errors.New("too many calls are gone at once")
 
 // windowFailed decides what it means that a window could not be read. It returns nil where the run goes on with others.
-func (r *run) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, err error) error {
+func (r *reader) windowFailed(ctx context.Context, rd *reading, w checkpoint.Work, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (r *run) holdUntil(err error) {
 }
 
 // saveFailure records that a window could not be read, and when it may be tried again.
-func (r *run) saveFailure(ctx context.Context, rd *reading, err error) error {
+func (r *reader) saveFailure(ctx context.Context, rd *reading, err error) error {
 	rd.failed(err, r.now())
 	return r.commit(ctx, rd, r.saveWindow)
 }

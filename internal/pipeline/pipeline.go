@@ -59,7 +59,7 @@ type Source struct {
 	Transform   *transform.Transformer
 }
 
-// Watcher is told what was committed, as it happens. Its method is called from the goroutine of the source, which waits for it.
+// Watcher is told what was committed, as it happens. Its method is called from one goroutine of a source at a time, which waits for it.
 type Watcher interface {
 	Committed(Progress)
 }

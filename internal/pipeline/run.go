@@ -57,6 +57,8 @@ func (k spanKey) span() checkpoint.Span {
 func (r *run) begin(ctx context.Context) error {
 	d := r.desk
 	now := r.source.described()
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.saved != now || d.epoch != r.Warehouse.Epoch() {
@@ -129,6 +131,8 @@ func (r *run) write(ctx context.Context, fn func(*load.Tx) error) error {
 // where the transaction fails.
 func (r *run) writeBook(ctx context.Context, fn func(*load.Tx, checkpoint.Book) (checkpoint.Book, error)) error {
 	d := r.desk
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	book := d.book
@@ -151,7 +155,7 @@ func (r *run) work(ctx context.Context) error {
 	for i := range errs {
 		first := r.next() // each in its turn, so that equal runs share their windows out alike
 		readers.Go(func() {
-			if errs[i] = panics.Guard(func() error { return r.readWindows(ctx, first) }); errs[i] != nil {
+			if errs[i] = panics.Guard(func() error { return (&reader{run: r}).readWindows(ctx, first) }); errs[i] != nil {
 				stop() // the others finish the page at hand
 			}
 		})
@@ -164,40 +168,11 @@ func (r *run) work(ctx context.Context) error {
 	return errors.Join(r.left(), errs[0])
 }
 
-// readWindows reads one window after another, the first of which is claimed.
-func (r *run) readWindows(ctx context.Context, c claim) error {
-	for ; ; c = r.next() {
-		switch {
-		case ctx.Err() != nil:
-			if c.ok {
-				r.desk.release(c.work.Span)
-			}
-			return ctx.Err()
-		case c.ok:
-			if err := r.readClaimed(ctx, c.work); err != nil {
-				return err
-			}
-		case c.freed == nil:
-			return nil
-		default:
-			if err := wait(ctx, c.freed); err != nil {
-				return err
-			}
-		}
-	}
-}
-
 // claim is what a reader is to do next.
 type claim struct {
 	work  checkpoint.Work
 	ok    bool            // work is claimed
 	freed <-chan struct{} // where it is not: tells when there may be work again; nil: there will be none
-}
-
-// readClaimed reads a window that next has claimed, and gives it back, even if that panics.
-func (r *run) readClaimed(ctx context.Context, w checkpoint.Work) error {
-	defer r.desk.release(w.Span)
-	return r.readNext(ctx, w)
 }
 
 // next plans the next window and claims it. Where all that is left is being read, by another run or another reader of this one, it tells
@@ -250,30 +225,6 @@ func (r *run) plan(d *desk, claims []checkpoint.Span) (checkpoint.Work, bool) {
 
 func (r *run) ranged() bool { return !r.options.Range.Empty() }
 
-// readNext reads a window, and decides what it means where that failed. It returns nil where the run goes on.
-func (r *run) readNext(ctx context.Context, w checkpoint.Work) error {
-	urgency := extract.Later
-	if w.Scope != checkpoint.History {
-		urgency = extract.Live
-	}
-	ctx = extract.WithUrgency(ctx, urgency)
-	rd, pages, err := r.readWindow(ctx, w)
-	r.Log.Debug("window", zap.String("source", r.source.Name), zap.Stringer("span", w.Span), zap.Int("pages", pages), zap.Bool("done", err == nil))
-	r.desk.mu.Lock()
-	if err == nil || errors.Is(err, errDisagrees) {
-		r.desk.step = checkpoint.NextStep(r.desk.step, w.Until.Sub(w.Since), pages)
-	}
-	if err == nil {
-		r.strange, r.unread = 0, 0
-		r.read[keyOf(w.Span)] = true
-	}
-	r.desk.mu.Unlock()
-	if err == nil {
-		return nil
-	}
-	return r.windowFailed(ctx, rd, w, err)
-}
-
 // knock sends one small request, once, to a provider that was in trouble at the last run: an outage of three days, at a tick every five minutes,
 // must not cost every retry each time.
 func (r *run) knock(ctx context.Context) error {
@@ -315,6 +266,8 @@ func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
 // saveEnd writes the record of the run that has ended.
 func (r *run) saveEnd(ctx context.Context, record load.Run) error {
 	d := r.desk
+	d.writing.Lock()
+	defer d.writing.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.saved.Name == "" {

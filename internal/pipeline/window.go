@@ -26,7 +26,7 @@ type reading struct {
 	again       bool                // it was read to its end before: this reading is done whole, by one process
 	earlier     bool                // an earlier reading of it may have stored calls
 	ids         map[uint64]struct{} // the ids of calls that this reading returned in this process, as the warehouse knows them
-	closing     bool                // it has been read to its end, and its count agrees
+	closing     bool                // it has been read to its end, and its count agrees: it is to be closed
 	gone        []load.Ref          // calls that the provider says there are no more, as the reading of that number
 	goneReading int64
 	batch       batch
@@ -44,20 +44,26 @@ type batch struct {
 	rejects      []call.Reject
 	seen         []uint64 // ids new to the reading
 	shifts       int
+	requests     int64 // that the run had sent, and those that were retries
+	retries      int64
 }
 
 // A batch is committed when it reaches any of these. They bound what a crash costs (some requests) and what memory holds; a commit costs
 // the same for a hundred rows as for a thousand, so smaller ones are slower.
 const (
-	batchRecords = 5_000
-	batchBytes   = 16 << 20
+	batchRecords = 50_000
+	batchBytes   = 32 << 20
 	batchTime    = 2 * time.Second
 )
 
-// readWindow reads a window to its end and closes it. It returns the reading as it ended, and how many pages it held.
-func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (rd *reading, pages int, err error) {
+// readWindow reads a window to its end, up to what closes it. It returns the reading as it ended, and how many pages it held.
+func (r *reader) readWindow(ctx context.Context, w checkpoint.Work) (rd *reading, pages int, err error) {
 	rd = &reading{window: w.Window, visited: make(map[string]bool), again: w.Again, earlier: w.Again || w.ID != 0, ids: make(map[uint64]struct{})}
-	defer func() { r.endReadings(rd) }()
+	defer func() {
+		if !rd.closing {
+			r.endReadings(rd)
+		}
+	}()
 	if err := r.resume(ctx, rd); err != nil {
 		return rd, 0, err
 	}
@@ -90,7 +96,7 @@ func (r *run) readWindow(ctx context.Context, w checkpoint.Work) (rd *reading, p
 
 // resume takes up what was done of a window before. A first reading goes on where it was; one that reads again starts over: what it did not
 // return tells something only if one process saw all of it.
-func (r *run) resume(ctx context.Context, rd *reading) error {
+func (r *reader) resume(ctx context.Context, rd *reading) error {
 	rd.seen = make(map[uint64]struct{})
 	switch {
 	case rd.window.ID == 0:
@@ -222,9 +228,9 @@ func (b *batch) leave(o *call.Observation, rec extract.Record) {
 // whole reports whether this process has read the window from its start, so that what was not returned is not listed any more.
 func (rd *reading) whole() bool { return !rd.resumed }
 
-// note remembers the id of a call that the reading returned.
+// note remembers the id of a call that the reading returned, where what it does not return may have been deleted.
 func (rd *reading) note(id string) {
-	if id != "" {
+	if rd.earlier && id != "" {
 		rd.ids[xxh3.HashString(id)] = struct{}{}
 	}
 }
@@ -246,7 +252,7 @@ func (b *batch) full(now time.Time) bool {
 
 // pageFailed commits what was read before the page that failed, and decides what the error means. It returns nil where the window was put
 // back to its start and is to be read on.
-func (r *run) pageFailed(ctx context.Context, rd *reading, err error) error {
+func (r *reader) pageFailed(ctx context.Context, rd *reading, err error) error {
 	restart := isClass(err, extract.Lost) && !rd.lost
 	save := r.saveWindow
 	switch {
@@ -270,9 +276,9 @@ func (r *run) pageFailed(ctx context.Context, rd *reading, err error) error {
 	return err
 }
 
-// conclude closes a window that was read to its end, if the provider's count agrees with what it returned. It reports whether the window
+// conclude decides that a window that was read to its end is to be closed, if the provider's count agrees with what it returned. It reports whether the window
 // is to be read again.
-func (r *run) conclude(ctx context.Context, rd *reading) (again bool, _ error) {
+func (r *reader) conclude(ctx context.Context, rd *reading) (again bool, _ error) {
 	w := &rd.window
 	if w.Total == nil || *w.Total == int64(len(rd.seen)) {
 		return false, r.closeRead(ctx, rd)
