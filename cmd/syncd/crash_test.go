@@ -178,6 +178,7 @@ func between(stored []int64, all int64) (n int) {
 
 // TestSignals sends real signals to a real sync: the first finishes or rolls back the page at hand, the second exits at once.
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	file, answered := slowBurki(t)
 	cmd, out := start(t, "sync", "-c", file)
 	for range 4 {
@@ -196,6 +197,7 @@ func TestSignals(t *testing.T) {
 // TestTheSecondSignalExitsAtOnce has two signals arrive together, by stopping the process while they are sent: it must not finish
 // anything then.
 func TestTheSecondSignalExitsAtOnce(t *testing.T) {
+	t.Parallel()
 	file, answered := slowBurki(t)
 	cmd, out := start(t, "sync", "-c", file)
 	<-answered

@@ -14,6 +14,7 @@ import (
 // TestAForeignClientReadsTheSameRows opens the file with a DuckDB client that is not ours and counts. The client is installed by the
 // command that runs the tests; see the README.
 func TestAForeignClientReadsTheSameRows(t *testing.T) {
+	t.Parallel()
 	urls := make(map[fakeapi.Provider]string)
 	for _, p := range providers {
 		_, urls[p] = startFake(t, p, 400)

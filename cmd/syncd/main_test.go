@@ -56,6 +56,8 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("START", time.Now().UTC().AddDate(0, -4, 0).Format(time.DateOnly))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "xdg"))
+			name, value, _ := strings.Cut(watched(), "=")
+			env.Setenv(name, value)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -114,6 +116,10 @@ func expand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
+// watched tells the race detector how long to go on watching a process that ends. By itself it would for a second, which is most of what a short command
+// takes.
+func watched() string { return "GORACE=atexit_sleep_ms=20 " + os.Getenv("GORACE") }
+
 // syncd is the command as a process of its own, with the keys in its environment.
 func syncd(args ...string) *exec.Cmd {
 	self, err := os.Executable()
@@ -122,7 +128,7 @@ func syncd(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(self)
 	cmd.Args = append([]string{"syncd"}, args...)
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), watched())
 	for p, key := range keys {
 		cmd.Env = append(cmd.Env, strings.ToUpper(string(p))+"_KEY="+key)
 	}

@@ -21,6 +21,7 @@ import (
 // TestNothingPrivateIsPrinted has providers answer well, and with every kind of answer that ends in an error, real calls within it, at debug
 // level: no key, number or turn may stand in anything that is printed or recorded as a run's or a window's error.
 func TestNothingPrivateIsPrinted(t *testing.T) {
+	t.Parallel()
 	spoilt := map[string]func(w http.ResponseWriter, r *http.Request, status int, body []byte){
 		"well": func(w http.ResponseWriter, _ *http.Request, status int, body []byte) {
 			answer(w, status, "application/json", body)

@@ -31,7 +31,11 @@ func (p *prover) checkCalls(ctx context.Context) error {
 		}
 		slices := 1 + n/sliceOfCalls
 		for nth := range slices {
-			calls, err := p.readCalls(ctx, s.name, fmt.Sprintf("hash(call_id) %% %d = %d", slices, nth))
+			slice := "true"
+			if slices > 1 {
+				slice = fmt.Sprintf("hash(call_id) %% %d = %d", slices, nth)
+			}
+			calls, err := p.readCalls(ctx, s.name, slice)
 			if err != nil {
 				return fmt.Errorf("read calls of %s: %w", s.name, err)
 			}
@@ -75,12 +79,13 @@ func (r *rederivation) check(c *stored) {
 	if c.dropped || len(c.parts) == 0 {
 		return
 	}
-	for _, part := range c.parts {
-		if !r.hashAgrees(c, part) {
+	read := r.read(c)
+	for i, part := range c.parts {
+		if !read.hashAgrees(i) {
 			r.hashes.add(r.source + "/" + c.call.ID + "/" + string(part.name))
 		}
 	}
-	candidates := r.derive(c)
+	candidates := read.candidates()
 	if len(candidates) == 0 {
 		r.strange.add(r.source + "/" + c.call.ID)
 		return
@@ -100,36 +105,63 @@ func (r *rederivation) check(c *stored) {
 	r.fields[field].add(r.source + "/" + c.call.ID)
 }
 
-// derive reads the call from all its parts. Where these do not fit together the writer lets the one that came last stand by itself, and which
-// that was a deletion may have made indistinct: so each that can stand by itself is one that may be right.
-func (r *rederivation) derive(c *stored) []call.Observation {
-	all := c.records()
-	for _, part := range c.parts {
-		if result := r.deriver.Parts(part.name, all); result.Reject == nil {
+// readings are what the payloads of a call say, in the order of its parts: each by itself, and each as the one that came among all of them. Each is read
+// once, and only where it is asked for; where there is one part, both are the same.
+type readings struct {
+	deriver         Deriver
+	call            *stored
+	alone, together []*transform.Result
+}
+
+func (r *rederivation) read(c *stored) *readings {
+	return &readings{r.deriver, c, make([]*transform.Result, len(c.parts)), make([]*transform.Result, len(c.parts))}
+}
+
+func (r *readings) byItself(nth int) *transform.Result {
+	if r.alone[nth] == nil {
+		part := r.call.parts[nth]
+		result := r.deriver.Parts(part.name, map[call.Part]extract.Record{part.name: r.call.record(part)})
+		r.alone[nth] = &result
+	}
+	return r.alone[nth]
+}
+
+func (r *readings) amongAll(nth int) *transform.Result {
+	if len(r.call.parts) == 1 {
+		return r.byItself(nth)
+	}
+	if r.together[nth] == nil {
+		result := r.deriver.Parts(r.call.parts[nth].name, r.call.records())
+		r.together[nth] = &result
+	}
+	return r.together[nth]
+}
+
+// candidates are what the call may be. Where its parts do not fit together the writer lets the one that came last stand by itself, and which that was a
+// deletion may have made indistinct: so each that can stand by itself is one that may be right.
+func (r *readings) candidates() []call.Observation {
+	for i := range r.call.parts {
+		if result := r.amongAll(i); result.Reject == nil {
 			return []call.Observation{result.Observation}
 		}
 	}
 	var alone []call.Observation
-	for _, part := range c.parts {
-		if result := r.alone(c, part); result.Reject == nil && part.reading == c.newest {
+	for i, part := range r.call.parts {
+		if result := r.byItself(i); result.Reject == nil && part.reading == r.call.newest {
 			alone = append(alone, result.Observation)
 		}
 	}
 	return alone
 }
 
-func (r *rederivation) alone(c *stored, part storedPart) transform.Result {
-	return r.deriver.Parts(part.name, map[call.Part]extract.Record{part.name: c.record(part)})
-}
-
 // hashAgrees reports whether a payload's hash is what is stored. Privacy may have seen the payload by itself or beside the others.
-func (r *rederivation) hashAgrees(c *stored, part storedPart) bool {
-	alone := r.alone(c, part)
-	if alone.Reject == nil && alone.Observation.ContentHash == part.hash {
+func (r *readings) hashAgrees(nth int) bool {
+	stored, alone := r.call.parts[nth].hash, r.byItself(nth)
+	if alone.Reject == nil && alone.Observation.ContentHash == stored {
 		return true
 	}
-	together := r.deriver.Parts(part.name, c.records())
-	return together.Reject == nil && together.Observation.ContentHash == part.hash || alone.Reject != nil && together.Reject != nil
+	together := r.amongAll(nth)
+	return together.Reject == nil && together.Observation.ContentHash == stored || alone.Reject != nil && together.Reject != nil
 }
 
 // payloadChecks are that payloads say a call, and that they are what their hash says; idCheck that none of them has been stored twice for it.

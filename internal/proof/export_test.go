@@ -8,8 +8,10 @@ func Fields() []string { return fieldNames() }
 // AllChecks are the statements, tables and sentences of all findings that there can be, those for each column of text as one.
 func AllChecks() []Finding {
 	var all []check
-	for _, q := range questions(nil, Options{}) {
-		all = append(all, q.checks...)
+	for _, q := range slices.Concat(questions(nil, Options{})...) {
+		for _, c := range q.conditions {
+			all = append(all, c.check)
+		}
 	}
 	loose, differs := ledgerChecks()
 	strange, hashes := payloadChecks()

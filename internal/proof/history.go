@@ -2,66 +2,50 @@ package proof
 
 import "fmt"
 
-// historyQuestion holds the histories of the given sources' calls: each field's revisions are one chain, whose end is what the call is now, in
-// the words in which the writer writes it. What a revision says of costs is compared where vendors have plain names: others would have to be
-// escaped as JSON just as the writer does.
-func historyQuestion(sources []string) question {
-	return question{fmt.Sprintf(`
-		WITH changes AS MATERIALIZED (
-			SELECT source, call_id, field, revision, changed_at, old_value, new_value,
-				lag(new_value) OVER w AS before, lag(revision) OVER w IS NULL AS is_first, lead(revision) OVER w IS NULL AS is_last
-			FROM call_revisions WHERE source IN %[1]s
-			WINDOW w AS (PARTITION BY source, call_id, field ORDER BY revision)
-		), spoken AS (
-			SELECT source, call_id, count(*) || ' turns, ' || sum(strlen(content)) || ' bytes' AS told
-			FROM call_messages SEMI JOIN (SELECT source, call_id FROM changes WHERE is_last AND field = 'messages') USING (source, call_id)
-			GROUP BY source, call_id
-		), made AS (
-			SELECT source, call_id, count(*) || ': ' || string_agg(coalesce(name, ''), ', ' ORDER BY seq) AS told
-			FROM call_functions SEMI JOIN (SELECT source, call_id FROM changes WHERE is_last AND field = 'functions') USING (source, call_id)
-			GROUP BY source, call_id
-		), priced AS (
-			SELECT source, call_id, '[' || string_agg('{"component":"' || component || '"' || coalesce(',"vendor":"' || vendor || '"', '')
+// histories are the revisions, each beside the one before it of its field, and beside what the call is now in the words in which the writer writes
+// it. What a revision says of costs is compared where vendors have plain names: others would have to be escaped as JSON just as the writer does.
+const histories = `(
+	SELECT h.*, h.source || '/' || h.call_id AS example, c.revision AS last_revision, c.changed_at AS last_changed_at,
+		is_last AND c.call_id IS NOT NULL AND coalesce(t.plain, true) AND h.new_value IS DISTINCT FROM
+			CASE h.field WHEN 'call_id' THEN c.call_id WHEN 'agent_id' THEN c.agent_id WHEN 'agent_name' THEN c.agent_name
+				WHEN 'agent_version' THEN c.agent_version WHEN 'flow_name' THEN c.flow_name WHEN 'channel' THEN c.channel WHEN 'direction' THEN c.direction
+				WHEN 'from_number' THEN c.from_number WHEN 'to_number' THEN c.to_number WHEN 'customer_number' THEN c.customer_number
+				WHEN 'telephony_sid' THEN c.telephony_sid WHEN 'status' THEN c.status WHEN 'status_raw' THEN c.status_raw WHEN 'end_reason' THEN c.end_reason
+				WHEN 'started_at' THEN %[2]s WHEN 'ended_at' THEN %[3]s WHEN 'deleted_at' THEN %[4]s
+				WHEN 'duration_ms' THEN c.duration_ms::VARCHAR WHEN 'cost' THEN c.cost::VARCHAR WHEN 'cost_currency' THEN c.cost_currency
+				WHEN 'summary' THEN c.summary WHEN 'is_test' THEN c.is_test::VARCHAR WHEN 'metadata' THEN c.metadata
+				WHEN 'messages' THEN t.n || ' turns, ' || t.bytes || ' bytes' WHEN 'functions' THEN t.n || ': ' || t.words[3:]
+				WHEN 'costs' THEN '[' || t.words[2:] || ']' END AS is_another
+	FROM (
+		SELECT source, call_id, field, revision, changed_at, old_value, new_value, source IN %[1]s AS of_one_id,
+			lag(new_value) OVER w AS before, lag(revision) OVER w AS previous, lead(revision) OVER w IS NULL AS is_last
+		FROM call_revisions WINDOW w AS (PARTITION BY source, call_id, field ORDER BY revision)) AS h
+	LEFT JOIN calls AS c ON c.source = h.source AND c.call_id = h.call_id
+	LEFT JOIN (
+		SELECT source, call_id, field, count(*) AS n, sum(bytes) AS bytes, string_agg(words, '' ORDER BY seq) AS words, bool_and(plain) AS plain
+		FROM (
+			SELECT source, call_id, 'messages' AS field, seq, strlen(content) AS bytes, NULL AS words, true AS plain FROM call_messages
+			UNION ALL SELECT source, call_id, 'functions', seq, NULL, ', ' || coalesce(name, ''), true FROM call_functions
+			UNION ALL SELECT source, call_id, 'costs', seq, NULL, ',{"component":"' || component || '"' || coalesce(',"vendor":"' || vendor || '"', '')
 				|| coalesce(',"amount":"' || amount || '"', '') || coalesce(',"currency":"' || currency || '"', '')
-				|| coalesce(',"input_tokens":' || input_tokens, '') || coalesce(',"output_tokens":' || output_tokens, '') || '}', ',' ORDER BY seq) || ']' AS told,
-				bool_and(regexp_full_match(coalesce(vendor, '') || coalesce(currency, ''), '[A-Za-z0-9 ._:/-]*')) AS plain
-			FROM call_costs SEMI JOIN (SELECT source, call_id FROM changes WHERE is_last AND field = 'costs') USING (source, call_id)
-			GROUP BY source, call_id
-		), rows_told AS (
-			SELECT source, call_id, 'messages' AS field, told, true AS plain FROM spoken
-			UNION ALL SELECT source, call_id, 'functions', told, true FROM made
-			UNION ALL SELECT source, call_id, 'costs', told, plain FROM priced
-		), ends AS MATERIALIZED (
-			SELECT h.source || '/' || h.call_id AS example, h.new_value, c.revision = h.revision AND c.changed_at <> h.changed_at AS misdated, h.field,
-				coalesce(t.plain, true) AS plain,
-				CASE h.field WHEN 'call_id' THEN c.call_id WHEN 'agent_id' THEN c.agent_id WHEN 'agent_name' THEN c.agent_name
-					WHEN 'agent_version' THEN c.agent_version WHEN 'flow_name' THEN c.flow_name WHEN 'channel' THEN c.channel WHEN 'direction' THEN c.direction
-					WHEN 'from_number' THEN c.from_number WHEN 'to_number' THEN c.to_number WHEN 'customer_number' THEN c.customer_number
-					WHEN 'telephony_sid' THEN c.telephony_sid WHEN 'status' THEN c.status WHEN 'status_raw' THEN c.status_raw WHEN 'end_reason' THEN c.end_reason
-					WHEN 'started_at' THEN %[2]s WHEN 'ended_at' THEN %[3]s WHEN 'deleted_at' THEN %[4]s
-					WHEN 'duration_ms' THEN c.duration_ms::VARCHAR WHEN 'cost' THEN c.cost::VARCHAR WHEN 'cost_currency' THEN c.cost_currency
-					WHEN 'summary' THEN c.summary WHEN 'is_test' THEN c.is_test::VARCHAR WHEN 'metadata' THEN c.metadata
-					ELSE t.told END AS present
-			FROM changes AS h JOIN calls AS c ON c.source = h.source AND c.call_id = h.call_id
-			LEFT JOIN rows_told AS t ON t.source = h.source AND t.call_id = h.call_id AND t.field = h.field
-			WHERE h.is_last
-		)
-		SELECT 0, source || '/' || call_id FROM changes WHERE NOT is_first AND before IS DISTINCT FROM old_value
-		UNION ALL
-		SELECT 1, source || '/' || call_id FROM changes WHERE old_value IS NOT DISTINCT FROM new_value AND field NOT IN ('messages', 'functions')
-		UNION ALL
-		SELECT 2, example FROM ends WHERE plain AND present IS DISTINCT FROM new_value
-		UNION ALL
-		SELECT 3, example FROM ends WHERE misdated
-		UNION ALL
-		SELECT 3, source || '/' || call_id FROM calls WHERE revision = 1 AND changed_at <> first_seen_at AND source IN %[1]s`,
-		quoted(sources), instantText("c.started_at"), instantText("c.ended_at"), instantText("c.deleted_at")),
-		[]check{
-			{3, "call_revisions", "a field changed from what it had not become before: a change between was lost"},
-			{3, "call_revisions", "a field changed to what it was: the change is none"},
-			{3, "call_revisions", "the last change of a field did not make it what it is: the call was changed without a revision, or the revision without the call"},
-			{3, "calls", "changed_at is not when the call changed last"},
-		}}
+				|| coalesce(',"input_tokens":' || input_tokens, '') || coalesce(',"output_tokens":' || output_tokens, '') || '}',
+				regexp_full_match(coalesce(vendor, '') || coalesce(currency, ''), '[A-Za-z0-9 ._:/-]*') FROM call_costs)
+		SEMI JOIN call_revisions USING (source, call_id, field)
+		GROUP BY source, call_id, field) AS t ON t.source = h.source AND t.call_id = h.call_id AND t.field = h.field)`
+
+// historyQuestion holds the histories of calls: in those of the given sources, each field's revisions are one chain, whose end is what the call is now.
+func historyQuestion(oneID []string) question {
+	rows := fmt.Sprintf(histories, quoted(oneID), instantText("c.started_at"), instantText("c.ended_at"), instantText("c.deleted_at"))
+	return question{about: "call_revisions", rows: rows, example: "example", conditions: []condition{
+		{`previous = revision`, check{9, "call_revisions", "a field changed twice in one revision"}},
+		{`of_one_id AND previous IS NOT NULL AND before IS DISTINCT FROM old_value`,
+			check{3, "call_revisions", "a field changed from what it had not become before: a change between was lost"}},
+		{`of_one_id AND old_value IS NOT DISTINCT FROM new_value AND field NOT IN ('messages', 'functions')`,
+			check{3, "call_revisions", "a field changed to what it was: the change is none"}},
+		{`of_one_id AND is_another`,
+			check{3, "call_revisions", "the last change of a field did not make it what it is: the call was changed without a revision, or the revision without the call"}},
+		{`of_one_id AND is_last AND last_revision = revision AND last_changed_at <> changed_at`, misdated()},
+	}}
 }
 
 // instantText writes a time as the writer writes it into a revision, whatever time zone the session has.

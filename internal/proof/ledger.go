@@ -11,54 +11,44 @@ import (
 	"syncd/internal/checkpoint"
 )
 
-// windowQuestion holds the rows of the ledger one by one and beside each other.
+// windowQuestions hold the rows of the ledger one by one and beside each other.
 //
 // A fact that merged has the earlier read_at of its parts and the smaller age, so read_at − until may be less than its age, and never more.
-func windowQuestion(now time.Time) question {
+func windowQuestions(now time.Time) []question {
 	future := "false"
 	if !now.IsZero() {
 		future = "epoch_us(until) + 1000 * age_ms > " + micros(now)
 	}
-	return question{`
-		WITH w AS (SELECT *, source || '/' || window_id AS example FROM sync.windows)
-		SELECT 0, example FROM w WHERE state NOT IN ('open', 'closed') OR since >= until
-		UNION ALL
-		SELECT 1, example FROM w WHERE state = 'closed' AND (read_at IS NULL OR age_ms IS NULL OR position IS NOT NULL OR pages IS NOT NULL OR total IS NOT NULL
-			OR attempt <> 0 OR failures <> 0 OR error IS NOT NULL OR retry_at IS NOT NULL)
-		UNION ALL
-		SELECT 2, example FROM w WHERE state = 'closed' AND (age_ms < 60000 OR epoch_us(read_at) - epoch_us(until) >= 1000 * (age_ms + 1))
-		UNION ALL
-		SELECT 3, example FROM (SELECT *, max(until) OVER (PARTITION BY source ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS read_until
-			FROM w WHERE state = 'closed') WHERE since < read_until
-		UNION ALL
-		SELECT 4, example FROM w WHERE state = 'closed' AND ` + future + `
-		UNION ALL
-		SELECT 5, example FROM w WHERE state = 'open' AND (pages IS NULL OR pages < 0 OR (pages = 0) <> (position IS NULL) OR (pages = 0) <> (read_at IS NULL)
-			OR pages = 0 AND total IS NOT NULL OR total < 0 OR age_ms IS NOT NULL)
-		UNION ALL
-		SELECT 6, example FROM w WHERE state = 'open' AND (attempt < 0 OR failures < 0 OR (failures > 0 OR retry_at IS NOT NULL) AND error IS NULL)
-		UNION ALL
-		SELECT 7, example FROM w GROUP BY example, window_id HAVING count(*) > 1
-		UNION ALL
-		SELECT 8, 'window ' || window_id FROM sync.window_ids ANTI JOIN (FROM sync.windows WHERE state = 'open' AND pages > 0) USING (window_id)
-		UNION ALL
-		SELECT 9, 'window ' || window_id FROM sync.window_ids GROUP BY window_id, id_hash HAVING count(*) > 1
-		UNION ALL
-		SELECT 10, source FROM (SELECT *, max(until) OVER (PARTITION BY source ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS left_until
-			FROM sync.forced) WHERE since >= until OR since < asked_since OR until > asked_until OR since < left_until`,
-		[]check{
-			{4, "sync.windows", "a window that is neither open nor closed, or holds no time"},
-			{4, "sync.windows", "a fact that does not tell its reading, or still tells of a window that is read: what it proves is not known"},
-			{4, "sync.windows", "a fact that claims what was too young to be listed, or that is younger than its reading makes it"},
-			{4, "sync.windows", "two facts overlap: one of them says what the other has replaced"},
-			{4, "sync.windows", "a fact about calls of the future: nobody will read them"},
-			{1, "sync.windows", "an open window whose position, pages, total and clock do not belong together: it would go on from elsewhere than its rows"},
-			{1, "sync.windows", "an open window that failed and does not say why"},
-			{9, "sync.windows", "two windows bear one id"},
-			{1, "sync.window_ids", "ids of a window that is not being read"},
-			{9, "sync.window_ids", "an id of a reading is there twice: its count would never agree"},
-			{3, "sync.forced", "what is left to be read again is in disorder: some would be read twice, or what nobody asked for"},
-		}}
+	return []question{
+		{rows: `(SELECT *, max(until) FILTER (state = 'closed') OVER
+				(PARTITION BY source ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS read_until FROM sync.windows)`,
+			example: `source || '/' || window_id`, conditions: []condition{
+				{`state NOT IN ('open', 'closed') OR since >= until`, check{4, "sync.windows", "a window that is neither open nor closed, or holds no time"}},
+				{`state = 'closed' AND (read_at IS NULL OR age_ms IS NULL OR position IS NOT NULL OR pages IS NOT NULL OR total IS NOT NULL
+					OR attempt <> 0 OR failures <> 0 OR error IS NOT NULL OR retry_at IS NOT NULL)`,
+					check{4, "sync.windows", "a fact that does not tell its reading, or still tells of a window that is read: what it proves is not known"}},
+				{`state = 'closed' AND (age_ms < 60000 OR epoch_us(read_at) - epoch_us(until) >= 1000 * (age_ms + 1))`,
+					check{4, "sync.windows", "a fact that claims what was too young to be listed, or that is younger than its reading makes it"}},
+				{`state = 'closed' AND since < read_until`, check{4, "sync.windows", "two facts overlap: one of them says what the other has replaced"}},
+				{`state = 'closed' AND ` + future, check{4, "sync.windows", "a fact about calls of the future: nobody will read them"}},
+				{`state = 'open' AND (pages IS NULL OR pages < 0 OR (pages = 0) <> (position IS NULL) OR (pages = 0) <> (read_at IS NULL)
+					OR pages = 0 AND total IS NOT NULL OR total < 0 OR age_ms IS NOT NULL)`,
+					check{1, "sync.windows", "an open window whose position, pages, total and clock do not belong together: it would go on from elsewhere than its rows"}},
+				{`state = 'open' AND (attempt < 0 OR failures < 0 OR (failures > 0 OR retry_at IS NOT NULL) AND error IS NULL)`,
+					check{1, "sync.windows", "an open window that failed and does not say why"}},
+				{hasNumber("error"), numberCheck()},
+			}},
+		{about: "sync.window_ids", rows: `(SELECT window_id, i.n, w.window_id IS NULL AS strange
+			FROM (SELECT window_id, id_hash, count(*) AS n FROM sync.window_ids GROUP BY window_id, id_hash) AS i
+			LEFT JOIN (SELECT window_id FROM sync.windows WHERE state = 'open' AND pages > 0) AS w USING (window_id))`,
+			example: `'window ' || window_id`, conditions: []condition{
+				{`strange`, check{1, "sync.window_ids", "ids of a window that is not being read"}},
+				{`n > 1`, check{9, "sync.window_ids", "an id of a reading is there twice: its count would never agree"}},
+			}},
+		{about: "sync.forced", rows: `(SELECT *, max(until) OVER (PARTITION BY source ORDER BY since, until ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS left_until FROM sync.forced)`,
+			example: "source", conditions: []condition{{`since >= until OR since < asked_since OR until > asked_until OR since < left_until`,
+				check{3, "sync.forced", "what is left to be read again is in disorder: some would be read twice, or what nobody asked for"}}}},
+	}
 }
 
 // source is what is recorded of a source.

@@ -33,6 +33,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -126,55 +127,116 @@ type check struct {
 	what      string
 }
 
-// question is a statement of SQL that finds what does not hold. Its rows are the number of the check that fails, and an id to name.
-type question struct {
-	sql    string
-	checks []check
+// condition is SQL that is true of a row where a check fails.
+type condition struct {
+	fails string
+	check check
 }
 
-// questions are what SQL alone can tell.
-func questions(oneID []string, o Options) []question {
-	return []question{
-		callQuestion(), childQuestion("call_costs"), childQuestion("call_messages"), childQuestion("call_functions"), payloadQuestion(o.RawSince),
-		jsonQuestion(), revisionQuestion(), historyQuestion(oneID), windowQuestion(o.Now), runQuestion(oneID, o.RunsSince),
-		rejectQuestion(o.RunsSince, o.RawSince), detailQuestion(), sourceQuestion(), numberQuestion(),
+// question holds each of some rows against conditions. All questions about a table are one where that can be: planning one takes longer than
+// looking through a small table.
+type question struct {
+	about      string // the table without whose rows there is nothing to look at, where it often has none
+	rows       string // a table, or a query in brackets
+	example    string // names a row
+	conditions []condition
+}
+
+// sql selects the rows that fail, and which of the conditions they fail, as the bits of a number.
+func (q question) sql(nth int) string {
+	bits := make([]string, len(q.conditions))
+	for i, c := range q.conditions {
+		bits[i] = fmt.Sprintf("CASE WHEN %s THEN %d ELSE 0 END", c.fails, 1<<i)
 	}
+	return fmt.Sprintf("SELECT %d, bits, example FROM (SELECT (%s)::BIGINT AS bits, %s AS example FROM %s) WHERE bits <> 0",
+		nth, strings.Join(bits, " + "), q.example, q.rows)
+}
+
+// questions are what SQL alone can tell, those that are asked at once together.
+func questions(oneID []string, o Options) [][]question {
+	calls := append([]question{callQuestion(oneID), belongingQuestion(), historyQuestion(oneID)}, wordQuestions()...)
+	ledger := append(windowQuestions(o.Now), keyQuestion())
+	records := append(recordQuestions(oneID, o.RunsSince, o.RawSince), detailQuestion(), sourceQuestion())
+	return [][]question{append(calls, payloadQuestions(o.RawSince)...), append(ledger, records...)}
 }
 
 func (p *prover) askAll(ctx context.Context) error {
-	for _, q := range questions(p.oneID(), p.o) {
-		if err := p.ask(ctx, q); err != nil {
+	rounds := questions(p.oneID(), p.o)
+	empty, err := p.empty(ctx, slices.Concat(rounds...))
+	if err != nil {
+		return err
+	}
+	for _, together := range rounds {
+		together = slices.DeleteFunc(together, func(q question) bool { return empty[q.about] })
+		if err := p.ask(ctx, together); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ask asks one question and notes what it finds.
-func (p *prover) ask(ctx context.Context, q question) error {
-	rows, err := p.q.QueryContext(ctx, q.sql)
+// empty are the tables without rows of those that questions are about.
+func (p *prover) empty(ctx context.Context, all []question) (map[string]bool, error) {
+	counts := make(map[string]string)
+	for _, q := range all {
+		if q.about != "" {
+			counts[q.about] = fmt.Sprintf("SELECT '%[1]s' FROM %[1]s HAVING count(*) = 0", q.about)
+		}
+	}
+	rows, err := p.q.QueryContext(ctx, strings.Join(slices.Sorted(maps.Values(counts)), " UNION ALL "))
 	if err != nil {
-		return fmt.Errorf("look into %s: %w", q.checks[0].table, err)
+		return nil, fmt.Errorf("look which tables have rows: %w", err)
 	}
 	defer rows.Close()
-	found := make([]*tally, len(q.checks))
+	empty := make(map[string]bool)
 	for rows.Next() {
-		var n int
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			return nil, fmt.Errorf("look which tables have rows: %w", err)
+		}
+		empty[table] = true
+	}
+	return empty, rows.Err()
+}
+
+// ask asks some questions at once and notes what they find.
+func (p *prover) ask(ctx context.Context, together []question) error {
+	selects := make([]string, len(together))
+	for i, q := range together {
+		selects[i] = q.sql(i)
+	}
+	rows, err := p.q.QueryContext(ctx, strings.Join(selects, "\nUNION ALL\n"))
+	if err != nil {
+		return fmt.Errorf("look into the tables: %w", err)
+	}
+	defer rows.Close()
+	found := make(map[check]*tally)
+	for rows.Next() {
+		var nth int
+		var bits int64
 		var example sql.NullString
-		if err := rows.Scan(&n, &example); err != nil {
-			return fmt.Errorf("look into %s: %w", q.checks[0].table, err)
+		if err := rows.Scan(&nth, &bits, &example); err != nil {
+			return fmt.Errorf("look into the tables: %w", err)
 		}
-		if found[n] == nil {
-			found[n] = new(tally)
+		for i, c := range together[nth].conditions {
+			if bits&(1<<i) == 0 {
+				continue
+			}
+			if found[c.check] == nil {
+				found[c.check] = new(tally)
+			}
+			found[c.check].add(example.String)
 		}
-		found[n].add(example.String)
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("look into %s: %w", q.checks[0].table, err)
+		return fmt.Errorf("look into the tables: %w", err)
 	}
-	for n, t := range found {
-		if t != nil {
-			p.note(q.checks[n], t)
+	for _, q := range together {
+		for _, c := range q.conditions {
+			if t := found[c.check]; t != nil {
+				p.note(c.check, t)
+				delete(found, c.check) // two questions may be about one check
+			}
 		}
 	}
 	return nil

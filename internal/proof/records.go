@@ -5,106 +5,101 @@ import (
 	"time"
 )
 
-// runQuestion holds the records of runs, and what they counted against what is there. oneID are the sources of which two rows never become one
-// call, so that as many calls are there as were inserted, and no fewer.
-func runQuestion(oneID []string, since time.Time) question {
-	return question{fmt.Sprintf(`
-		SELECT 0, run_id FROM sync.runs WHERE records <> inserted + updated + unchanged + rejected
-		UNION ALL
-		SELECT 1, run_id FROM sync.runs
-		WHERE least(requests, retries, pages, records, inserted, updated, unchanged, rejected, drift) < 0 OR coalesce(runs, 1) < 1
-		UNION ALL
-		SELECT 2, run_id FROM sync.runs
-		WHERE outcome NOT IN ('running', 'done', 'failed', 'stopped', 'interrupted') OR (finished_at IS NULL) <> (outcome IN ('running', 'interrupted'))
-			OR (outcome = 'failed') <> (error IS NOT NULL) OR kind = ''
-		UNION ALL
-		SELECT 3, run_id FROM sync.runs GROUP BY run_id HAVING count(*) > 1
-		UNION ALL
-		SELECT CASE WHEN coalesce(c.calls, 0) > coalesce(r.inserted, 0) THEN 4 ELSE 5 END, coalesce(c.source, r.source)
-		FROM (SELECT source, count(*) AS calls FROM calls WHERE epoch_us(first_seen_at) >= %[1]s GROUP BY source) AS c
-		FULL JOIN (SELECT source, sum(inserted) AS inserted FROM sync.runs GROUP BY source) AS r ON r.source = c.source
-		WHERE coalesce(c.calls, 0) > coalesce(r.inserted, 0)
-			OR %[2]t AND coalesce(c.source, r.source) IN %[3]s AND coalesce(c.calls, 0) < coalesce(r.inserted, 0)
-		UNION ALL
-		SELECT 6, coalesce(d.source, r.source)
-		FROM (SELECT source, sum(occurrences) AS occurrences FROM sync.drift GROUP BY source) AS d
-		FULL JOIN (SELECT source, sum(drift) AS counted FROM sync.runs GROUP BY source) AS r ON r.source = d.source
-		WHERE coalesce(d.occurrences, 0) < coalesce(r.counted, 0) OR %[2]t AND coalesce(d.occurrences, 0) > coalesce(r.counted, 0)
-		UNION ALL
-		SELECT 7, source || ': ' || path FROM sync.drift GROUP BY source, path HAVING count(*) > 1`,
-		micros(since), since.IsZero(), quoted(oneID)),
-		[]check{
-			{2, "sync.runs", "the counts of a run do not add up: a record was fetched and is neither inserted, updated, unchanged nor rejected"},
-			{2, "sync.runs", "a count below nothing"},
-			{2, "sync.runs", "a run whose outcome, end and error do not belong together"},
-			{9, "sync.runs", "a run has more than one record: its counts are counted twice"},
-			{2, "calls", "calls that no run says it inserted"},
-			{2, "calls", "fewer calls than the runs inserted: some have vanished"},
-			{2, "sync.drift", "the oddities that are recorded and those that the runs counted are not as many"},
-			{9, "sync.drift", "an oddity has more than one row"},
-		}}
+// keyQuestion holds that the tables whose keys no other question looks at have no key twice.
+func keyQuestion() question {
+	return question{rows: `(
+		SELECT of, first || second || third AS example, count(*) AS n
+		FROM (
+			SELECT 0 AS of, run_id AS first, '' AS second, '' AS third FROM sync.runs
+			UNION ALL SELECT 1, reject_id, '', '' FROM sync.rejects
+			UNION ALL SELECT 2, source, ': ' || path, '' FROM sync.drift
+			UNION ALL SELECT 3, source, '/' || call_id, '/' || part FROM sync.details
+			UNION ALL SELECT 4, source, '/' || window_id, '' FROM sync.windows)
+		GROUP BY of, first, second, third)`, example: "example", conditions: []condition{
+		{"n > 1 AND of = 0", check{9, "sync.runs", "a run has more than one record: its counts are counted twice"}},
+		{"n > 1 AND of = 1", check{9, "sync.rejects", "a reject has more than one row"}},
+		{"n > 1 AND of = 2", check{9, "sync.drift", "an oddity has more than one row"}},
+		{"n > 1 AND of = 3", check{9, "sync.details", "a try for one answer has more than one row"}},
+		{"n > 1 AND of = 4", check{9, "sync.windows", "two windows bear one id"}},
+	}}
 }
 
-// rejectQuestion holds the rejects.
-func rejectQuestion(runsSince, rawSince time.Time) question {
-	return question{fmt.Sprintf(`
-		SELECT 0, reject_id FROM sync.rejects GROUP BY reject_id HAVING count(*) > 1
-		UNION ALL
-		SELECT 1, reject_id FROM sync.rejects WHERE reason = ''
-		UNION ALL
-		SELECT 2, reject_id FROM sync.rejects WHERE payload IS NULL AND epoch_us(fetched_at) >= %s
-		UNION ALL
-		SELECT 3, j.run_id FROM (SELECT run_id, source, count(*) AS n, max(fetched_at) AS last FROM sync.rejects GROUP BY run_id, source) AS j
-		LEFT JOIN sync.runs AS r ON r.run_id = j.run_id AND r.source = j.source
-		WHERE r.run_id IS NULL AND epoch_us(j.last) >= %s OR r.rejected < j.n`, micros(rawSince), micros(runsSince)),
-		[]check{
-			{9, "sync.rejects", "a reject has more than one row"},
-			{6, "sync.rejects", "a reject without a reason: nobody can tell what was wrong with it"},
-			{6, "sync.rejects", "a reject without its bytes, though none of its age were dropped"},
-			{2, "sync.rejects", "rejects that their run did not count"},
-		}}
+// recordQuestions hold the records of runs, what they counted against what is there, and the rejects. oneID are the sources of which two rows never become
+// one call, so that as many calls are there as were inserted, and no fewer.
+func recordQuestions(oneID []string, runsSince, rawSince time.Time) []question {
+	return []question{
+		{rows: "sync.runs", example: "run_id", conditions: []condition{
+			{`records <> inserted + updated + unchanged + rejected`,
+				check{2, "sync.runs", "the counts of a run do not add up: a record was fetched and is neither inserted, updated, unchanged nor rejected"}},
+			{`least(requests, retries, pages, records, inserted, updated, unchanged, rejected, drift) < 0 OR coalesce(runs, 1) < 1`,
+				check{2, "sync.runs", "a count below nothing"}},
+			{`outcome NOT IN ('running', 'done', 'failed', 'stopped', 'interrupted') OR (finished_at IS NULL) <> (outcome IN ('running', 'interrupted'))
+				OR (outcome = 'failed') <> (error IS NOT NULL) OR kind = ''`,
+				check{2, "sync.runs", "a run whose outcome, end and error do not belong together"}},
+			{hasNumber("kind", "error"), numberCheck()},
+		}},
+		countQuestion(oneID, runsSince),
+		{about: "sync.rejects", rows: "sync.rejects", example: "reject_id", conditions: []condition{
+			{`reason = ''`, check{6, "sync.rejects", "a reject without a reason: nobody can tell what was wrong with it"}},
+			{`payload IS NULL AND epoch_us(fetched_at) >= ` + micros(rawSince),
+				check{6, "sync.rejects", "a reject without its bytes, though none of its age were dropped"}},
+			{hasNumber("reason", "detail"), numberCheck()},
+		}},
+		{about: "sync.rejects", rows: `(SELECT j.*, r.run_id IS NULL AS unknown, r.rejected
+			FROM (SELECT run_id, source, count(*) AS n, max(fetched_at) AS last FROM sync.rejects GROUP BY run_id, source) AS j
+			LEFT JOIN sync.runs AS r ON r.run_id = j.run_id AND r.source = j.source)`, example: "run_id", conditions: []condition{
+			{`unknown AND epoch_us(last) >= ` + micros(runsSince) + ` OR rejected < n`, check{2, "sync.rejects", "rejects that their run did not count"}},
+		}},
+	}
+}
+
+// countQuestion holds what there is of each source against what its runs counted, and that the source is recorded.
+func countQuestion(oneID []string, since time.Time) question {
+	rows := fmt.Sprintf(`(
+		SELECT source, sum(recorded) AS recorded, sum(calls) AS calls, sum(inserted) AS inserted, sum(occurrences) AS occurrences, sum(counted) AS counted
+		FROM (
+			SELECT source, 1 AS recorded, 0 AS calls, 0 AS inserted, 0 AS occurrences, 0 AS counted FROM sync.sources
+			UNION ALL SELECT source, 0, CASE WHEN epoch_us(first_seen_at) >= %s THEN 1 ELSE 0 END, 0, 0, 0 FROM calls
+			UNION ALL SELECT source, 0, 0, inserted, 0, drift FROM sync.runs
+			UNION ALL SELECT source, 0, 0, 0, occurrences, 0 FROM sync.drift
+			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM raw_calls
+			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM sync.windows
+			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM sync.rejects
+			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM sync.forced)
+		GROUP BY source)`, micros(since))
+	whole := fmt.Sprint(since.IsZero()) // no record of a run was dropped
+	return question{rows: rows, example: "source", conditions: []condition{
+		{"calls > inserted", check{2, "calls", "calls that no run says it inserted"}},
+		{whole + " AND source IN " + quoted(oneID) + " AND calls < inserted", check{2, "calls", "fewer calls than the runs inserted: some have vanished"}},
+		{"occurrences < counted OR " + whole + " AND occurrences > counted",
+			check{2, "sync.drift", "the oddities that are recorded and those that the runs counted are not as many"}},
+		{"recorded > 1", check{9, "sync.sources", "a source has more than one row: what is shown of it is shown twice"}},
+		{"recorded = 0", check{1, "sync.sources", "rows of a source that is not recorded: nothing tells what is wanted of it, and nothing of it is missing"}},
+	}}
 }
 
 // detailQuestion holds the tries for details.
 func detailQuestion() question {
-	return question{`
-		SELECT 0, source || '/' || call_id FROM sync.details ANTI JOIN calls USING (source, call_id)
-		UNION ALL
-		SELECT 1, source || '/' || call_id || '/' || part FROM sync.details GROUP BY source, call_id, part HAVING count(*) > 1
-		UNION ALL
-		SELECT 2, source || '/' || call_id || '/' || part FROM sync.details
-		WHERE state NOT IN ('missing', 'failed', 'incomplete') OR attempts < 1 OR state <> 'incomplete' AND error IS NULL
-		UNION ALL
-		SELECT 3, t.source || '/' || t.call_id || '/' || t.part FROM sync.details AS t SEMI JOIN calls USING (source, call_id)
-		LEFT JOIN (SELECT source, call_id, max(reading) AS reading FROM raw_calls WHERE part = 'list' GROUP BY source, call_id) AS l
-			ON l.source = t.source AND l.call_id = t.call_id
-		WHERE t.reading > coalesce(l.reading, 0)`,
-		[]check{
-			{1, "sync.details", "a try for details of a call that is not there"},
-			{9, "sync.details", "a try for one answer has more than one row"},
-			{2, "sync.details", "a try for details that does not tell what became of it"},
-			{5, "sync.details", "a try for details belongs to a list payload newer than the one that is stored: that was put back to an older one"},
-		}}
+	return question{about: "sync.details", rows: `(
+		SELECT t.*, t.source || '/' || t.call_id || '/' || t.part AS example, c.call_id IS NULL AS orphan, l.reading AS listed
+		FROM sync.details AS t LEFT JOIN calls AS c ON c.source = t.source AND c.call_id = t.call_id
+		LEFT JOIN raw_calls AS l ON l.source = t.source AND l.call_id = t.call_id AND l.part = 'list')`, example: "example", conditions: []condition{
+		{`orphan`, check{1, "sync.details", "a try for details of a call that is not there"}},
+		{`state NOT IN ('missing', 'failed', 'incomplete') OR attempts < 1 OR state <> 'incomplete' AND error IS NULL`,
+			check{2, "sync.details", "a try for details that does not tell what became of it"}},
+		{`NOT orphan AND reading > coalesce(listed, 0)`,
+			check{5, "sync.details", "a try for details belongs to a list payload newer than the one that is stored: that was put back to an older one"}},
+		{hasNumber("error"), numberCheck()},
+	}}
 }
 
 // sourceQuestion holds the records of sources.
 func sourceQuestion() question {
-	return question{`
-		SELECT 0, source FROM sync.sources GROUP BY source HAVING count(*) > 1
-		UNION ALL
-		SELECT 1, source FROM (
-			SELECT DISTINCT source FROM calls UNION SELECT DISTINCT source FROM raw_calls UNION SELECT source FROM sync.windows UNION SELECT source FROM sync.runs
-			UNION SELECT source FROM sync.rejects UNION SELECT source FROM sync.drift UNION SELECT source FROM sync.forced) ANTI JOIN sync.sources USING (source)
-		UNION ALL
-		SELECT 2, source FROM sync.sources
-		WHERE state NOT IN ('active', 'parked') OR (state = 'parked') <> (reason IS NOT NULL)
-		UNION ALL
-		SELECT 3, source FROM sync.sources
-		WHERE (provider_total IS NULL) <> (reconciled_at IS NULL) OR (warehouse_total IS NULL) <> (reconciled_at IS NULL) OR least(provider_total, warehouse_total) < 0`,
-		[]check{
-			{9, "sync.sources", "a source has more than one row: what is shown of it is shown twice"},
-			{1, "sync.sources", "rows of a source that is not recorded: nothing tells what is wanted of it, and nothing of it is missing"},
-			{1, "sync.sources", "a source that is neither active nor parked for a reason"},
-			{2, "sync.sources", "the totals of a source were not taken at one moment"},
-		}}
+	return question{rows: "sync.sources", example: "source", conditions: []condition{
+		{`state NOT IN ('active', 'parked') OR (state = 'parked') <> (reason IS NOT NULL)`,
+			check{1, "sync.sources", "a source that is neither active nor parked for a reason"}},
+		{`(provider_total IS NULL) <> (reconciled_at IS NULL) OR (warehouse_total IS NULL) <> (reconciled_at IS NULL) OR least(provider_total, warehouse_total) < 0`,
+			check{2, "sync.sources", "the totals of a source were not taken at one moment"}},
+		{hasNumber("reason", "rules", "schedule", "reread"), numberCheck()},
+	}}
 }

@@ -1,9 +1,11 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 
 	"syncd/internal/call"
@@ -38,14 +40,14 @@ func (s *stored) records() map[call.Part]extract.Record {
 	return all
 }
 
-// readCalls reads a slice of the calls of a source, which a condition on their ids names, with what belongs to them. Of two rows of one call the last counts:
-// that there are two is a finding of its own.
+// readCalls reads a slice of the calls of a source, which a condition on their ids names, with what belongs to them. Of two rows of one call the last counts,
+// and rows of no call do not: these are findings of their own.
 func (p *prover) readCalls(ctx context.Context, source, slice string) (map[string]*stored, error) {
-	within := `FROM calls WHERE source = ? AND ` + slice
+	of := ` WHERE source = ? AND ` + slice
 	calls := make(map[string]*stored)
 	if err := p.each(ctx, `SELECT provider, call_id, agent_id, agent_name, agent_version, flow_name, channel, direction, from_number, to_number,
 		customer_number, telephony_sid, status, status_raw, end_reason, started_at, ended_at, duration_ms, cost::VARCHAR, cost_currency, summary, recording_url,
-		is_test, metadata `+within, source, func(rows *sql.Rows) error {
+		is_test, metadata FROM calls`+of, source, func(rows *sql.Rows) error {
 		s := new(stored)
 		c := &s.call
 		c.Source = source
@@ -58,54 +60,80 @@ func (p *prover) readCalls(ctx context.Context, source, slice string) (map[strin
 	}); err != nil || len(calls) == 0 {
 		return calls, err
 	}
-	of := ` WHERE source = ? AND ` + slice + ` AND call_id IN (SELECT call_id ` + within + `)`
+	costs, messages, functions := make(sequences[call.Cost]), make(sequences[call.Message]), make(sequences[call.Function])
 	for _, child := range []struct {
 		query string
 		scan  func(rows *sql.Rows) error
 	}{
-		{`SELECT call_id, component, vendor, amount::VARCHAR, currency, input_tokens, output_tokens FROM call_costs` + of + ` ORDER BY call_id, seq`,
-			func(rows *sql.Rows) error {
-				var id string
-				var c call.Cost
-				err := rows.Scan(&id, null(&c.Component), null(&c.Vendor), amount{&c.Amount}, null(&c.Currency), pointer(&c.InputTokens), pointer(&c.OutputTokens))
-				calls[id].call.Costs = append(calls[id].call.Costs, c)
-				return err
-			}},
-		{`SELECT call_id, role, content, offset_ms FROM call_messages` + of + ` ORDER BY call_id, seq`, func(rows *sql.Rows) error {
+		{`SELECT call_id, seq, component, vendor, amount::VARCHAR, currency, input_tokens, output_tokens FROM call_costs`, func(rows *sql.Rows) error {
 			var id string
+			var n int64
+			var c call.Cost
+			err := rows.Scan(&id, &n, null(&c.Component), null(&c.Vendor), amount{&c.Amount}, null(&c.Currency), pointer(&c.InputTokens), pointer(&c.OutputTokens))
+			costs.add(id, n, c)
+			return err
+		}},
+		{`SELECT call_id, seq, role, content, offset_ms FROM call_messages`, func(rows *sql.Rows) error {
+			var id string
+			var n int64
 			var m call.Message
-			err := rows.Scan(&id, null(&m.Role), &m.Content, pointer(&m.OffsetMS))
-			calls[id].call.Messages = append(calls[id].call.Messages, m)
+			err := rows.Scan(&id, &n, null(&m.Role), &m.Content, pointer(&m.OffsetMS))
+			messages.add(id, n, m)
 			return err
 		}},
-		{`SELECT call_id, name, params, result FROM call_functions` + of + ` ORDER BY call_id, seq`, func(rows *sql.Rows) error {
+		{`SELECT call_id, seq, name, params, result FROM call_functions`, func(rows *sql.Rows) error {
 			var id string
+			var n int64
 			var f call.Function
-			err := rows.Scan(&id, null(&f.Name), null(&f.Params), null(&f.Result))
-			calls[id].call.Functions = append(calls[id].call.Functions, f)
+			err := rows.Scan(&id, &n, null(&f.Name), null(&f.Params), null(&f.Result))
+			functions.add(id, n, f)
 			return err
 		}},
-		{`SELECT call_id, part, payload, fetched_at, content_hash, reading FROM raw_calls` + of + ` ORDER BY call_id, reading DESC`, func(rows *sql.Rows) error {
+		{`SELECT call_id, part, payload, fetched_at, content_hash, reading FROM raw_calls`, func(rows *sql.Rows) error {
 			var id string
 			var part storedPart
 			var payload sql.NullString
 			err := rows.Scan(&id, &part.name, &payload, &part.fetchedAt, &part.hash, &part.reading)
 			part.payload, part.fetchedAt = payload.String, part.fetchedAt.UTC()
-			s := calls[id]
-			s.parts, s.newest, s.dropped = append(s.parts, part), max(s.newest, part.reading), s.dropped || !payload.Valid
+			if s := calls[id]; s != nil {
+				s.parts, s.newest, s.dropped = append(s.parts, part), max(s.newest, part.reading), s.dropped || !payload.Valid
+			}
 			return err
 		}},
 	} {
-		if err := p.each(ctx, child.query, source, child.scan, source); err != nil {
+		if err := p.each(ctx, child.query+of, source, child.scan); err != nil {
 			return nil, err
 		}
+	}
+	for id, s := range calls {
+		s.call.Costs, s.call.Messages, s.call.Functions = costs.of(id), messages.of(id), functions.of(id)
+		slices.SortStableFunc(s.parts, func(a, b storedPart) int { return cmp.Compare(b.reading, a.reading) })
 	}
 	return calls, nil
 }
 
+// sequences are the numbered rows of calls. They are sorted here, where each call has a few: DuckDB would sort all of them.
+type sequences[T any] map[string][]numbered[T]
+
+type numbered[T any] struct {
+	n   int64
+	row T
+}
+
+func (s sequences[T]) add(id string, n int64, row T) { s[id] = append(s[id], numbered[T]{n, row}) }
+
+func (s sequences[T]) of(id string) (rows []T) {
+	all := s[id]
+	slices.SortStableFunc(all, func(a, b numbered[T]) int { return cmp.Compare(a.n, b.n) })
+	for _, r := range all {
+		rows = append(rows, r.row)
+	}
+	return rows
+}
+
 // each asks something of a source, and scans each row of the answer.
-func (p *prover) each(ctx context.Context, query, source string, scan func(*sql.Rows) error, more ...any) error {
-	rows, err := p.q.QueryContext(ctx, query, append([]any{source}, more...)...)
+func (p *prover) each(ctx context.Context, query, source string, scan func(*sql.Rows) error) error {
+	rows, err := p.q.QueryContext(ctx, query, source)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,16 @@
 package proof_test
 
 import (
+	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 
+	"syncd/internal/call"
 	"syncd/internal/checkpoint"
 	"syncd/internal/extract"
 	"syncd/internal/fakeapi"
@@ -28,12 +32,32 @@ type world struct {
 	now     time.Time
 	fakes   []*fakeapi.Server
 	sources []pipeline.Source
-	means   map[string]*transform.Transformer
+	means   map[string]*remembering
+}
+
+// remembering derives a call once: the same payloads are asked for again with every check of one file.
+type remembering struct {
+	*transform.Transformer
+	known map[string]transform.Result
+}
+
+// Parts implements proof.Deriver.
+func (r *remembering) Parts(read call.Part, parts map[call.Part]extract.Record) transform.Result {
+	key := fmt.Sprintf("%q", read)
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		key += fmt.Sprintf(" %q %q %q %d", name, parts[name].ID, parts[name].Payload, parts[name].FetchedAt.UnixNano())
+	}
+	result, ok := r.known[key]
+	if !ok {
+		result = r.Transformer.Parts(read, parts)
+		r.known[key] = result
+	}
+	return result
 }
 
 func newWorld(t testing.TB, calls int) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "calls.duckdb"), now: began, means: make(map[string]*transform.Transformer)}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "calls.duckdb"), now: began, means: make(map[string]*remembering)}
 	for i, p := range []fakeapi.Provider{fakeapi.Millis, fakeapi.Burki, fakeapi.Voicy} {
 		fake := fakeapi.New(fakeapi.Options{Provider: p, Seed: uint64(3 + i), Key: key, Calls: calls, Since: began.Add(-24 * time.Hour), Until: began.Add(12 * time.Hour),
 			Now:      func() time.Time { return w.now },
@@ -47,7 +71,7 @@ func newWorld(t testing.TB, calls int) *world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.fakes, w.means[string(p)] = append(w.fakes, fake), means
+		w.fakes, w.means[string(p)] = append(w.fakes, fake), &remembering{means, make(map[string]transform.Result)}
 		w.sources = append(w.sources, pipeline.Source{Name: string(p), Provider: string(p), Start: began.AddDate(0, 0, -2), Details: true, PageSize: 10,
 			Ages: []time.Duration{5 * time.Minute, time.Hour, 24 * time.Hour}, Schedule: "@every 5m", Interval: 5 * time.Minute, Fingerprint: "same", Extract: from, Transform: means})
 	}

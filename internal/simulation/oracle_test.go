@@ -162,6 +162,7 @@ func (w *world) converge() {
 		w.t.Errorf("missing in the end: %q", missing)
 	}
 	w.compare()
+	w.pragma("disable_checkpoint_on_shutdown") // its life is over
 }
 
 // untilDone syncs until every source says that all is done.
@@ -201,6 +202,7 @@ func (w *world) compare() {
 	}
 	defer file.Close()
 	undisturbed := &world{t: w.t, file: file, pipeline: &pipeline.Pipeline{Warehouse: file, Now: time.Now, Log: w.pipeline.Log}}
+	undisturbed.pragma("disable_checkpoint_on_shutdown") // nobody opens it again
 	for _, s := range w.sources {
 		undisturbed.must(s, pipeline.Options{Kind: "sync", Scope: checkpoint.All, Details: true})
 	}
