@@ -11,24 +11,32 @@ import (
 	"syncd/internal/panics"
 )
 
-// reader is one of those that read the windows of a run. While it reads a window, the one before it is being closed: the provider need not wait
-// for the disk, nor the disk for the provider. Whatever else is committed of a source waits for that, so that everything is written in the
-// order in which it was read; and the next window is planned while both are claimed, so that nothing is read twice.
+// reader is one of those that read the windows of a run. Windows that were read to their end are committed together, as soon as that is worth it,
+// and while the next one is read: the provider need not wait for the disk, nor the disk for the provider. Whatever else is committed of a source
+// waits for that, so that everything is written in the order in which it was read; and the next window is planned while they are claimed, so that
+// nothing is read twice.
 type reader struct {
 	*run
+	held    []held
 	closing *closing // nil: none
 }
 
-// closing is a window that was read to its end and is being committed as a fact.
+// held is a window that was read to its end, and is not committed yet.
+type held struct {
+	*reading
+	claimed checkpoint.Span
+}
+
+// closing is windows that are being committed as facts.
 type closing struct {
 	done chan struct{}
 	err  error // valid once done is closed
 }
 
-// readWindows reads one window after another, the first of which is claimed. When it returns, nothing is being committed any more.
+// readWindows reads one window after another, the first of which is claimed. When it returns, nothing is held or being committed any more.
 func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 	defer func() {
-		if serr := r.settle(); serr != nil && err == nil {
+		if serr := r.settle(ctx); serr != nil && err == nil {
 			err = serr
 		}
 	}()
@@ -44,8 +52,8 @@ func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 				return err
 			}
 			continue
-		case r.closing != nil: // what is being closed may be all that is left, or leave more to do
-			if err := r.settle(); err != nil {
+		case r.closing != nil || len(r.held) > 0: // what is not closed yet may be all that is left, or leave more to do
+			if err := r.settle(ctx); err != nil {
 				return err
 			}
 		case c.freed == nil:
@@ -59,12 +67,12 @@ func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 	}
 }
 
-// readClaimed reads a window that next has claimed, begins to close it, and claims the next one. The window is given back when it is closed, or
+// readClaimed reads a window that next has claimed, closes it in its turn, and claims the next one. The window is given back when it is closed, or
 // when it was not read to its end, even if that panics.
 func (r *reader) readClaimed(ctx context.Context, w checkpoint.Work) (next claim, err error) {
-	var read *reading
+	read := false
 	defer func() {
-		if read == nil {
+		if !read {
 			r.desk.release(w.Span)
 		}
 	}()
@@ -75,13 +83,29 @@ func (r *reader) readClaimed(ctx context.Context, w checkpoint.Work) (next claim
 	if rd == nil {
 		return r.next(), nil
 	}
-	if err := r.settle(); err != nil {
-		r.endReadings(rd)
+	r.sent(&rd.batch)
+	r.held, read = append(r.held, held{rd, w.Span}), true
+	if !r.worthwhile() {
+		return r.next(), nil
+	}
+	if err := r.await(); err != nil {
 		return claim{}, err
 	}
-	next, read = r.next(), rd
-	r.close(ctx, rd, w)
+	next = r.next()
+	r.close(ctx)
 	return next, nil
+}
+
+// worthwhile reports whether what is held is to be committed: it is as much as a batch may be, or was held for as long.
+func (r *reader) worthwhile() bool {
+	all := batch{since: r.now()}
+	for _, h := range r.held {
+		all.records, all.bytes = all.records+h.batch.records, all.bytes+h.batch.bytes
+		if h.batch.since.Before(all.since) {
+			all.since = h.batch.since
+		}
+	}
+	return all.full(r.now())
 }
 
 // readNext reads a window, and decides what it means where that failed. The reading is nil where the window is not to be closed, and the run
@@ -106,32 +130,52 @@ func (r *reader) readNext(ctx context.Context, w checkpoint.Work) (*reading, err
 	if err == nil {
 		return rd, nil
 	}
-	if serr := r.settle(); serr != nil {
+	if serr := r.settle(ctx); serr != nil {
 		return nil, serr
 	}
 	return nil, r.windowFailed(ctx, rd, w, err)
 }
 
-// close commits a window that was read to its end, in the background.
+// close commits what is held, in the background.
 //
-// If the process dies before that commit returns, the window is read again from where it was saved last, and what was read of the next one is
-// read again, too.
-func (r *reader) close(ctx context.Context, rd *reading, w checkpoint.Work) {
+// If the process dies before that commit returns, those windows are read again from where they were saved last, and what was read of the next
+// one is read again, too.
+func (r *reader) close(ctx context.Context) {
 	c := &closing{done: make(chan struct{})}
 	r.closing = c
-	r.sent(&rd.batch)
+	all := r.held
+	r.held = nil
 	go func() {
 		defer close(c.done)
-		defer r.desk.release(w.Span)
-		defer r.endReadings(rd)
-		if c.err = panics.Guard(func() error { return r.run.commit(ctx, rd, r.closeWindow) }); c.err == nil && len(rd.gone) > 0 {
-			r.Log.Info("calls were deleted at the provider", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Int("calls", len(rd.gone)))
-		}
+		c.err = panics.Guard(func() error { return r.commitHeld(ctx, all) })
 	}()
 }
 
-// settle waits until the window before is closed. Its error ends the run.
-func (r *reader) settle() error {
+// commitHeld commits windows that were read to their end, and gives them back, even if that panics.
+func (r *reader) commitHeld(ctx context.Context, all []held) error {
+	read := make([]*reading, len(all))
+	for i, h := range all {
+		read[i] = h.reading
+	}
+	defer func() {
+		for _, h := range all {
+			r.endReadings(h.reading)
+			r.desk.release(h.claimed)
+		}
+	}()
+	if err := r.commitClosed(ctx, read); err != nil {
+		return err
+	}
+	for _, rd := range read {
+		if len(rd.gone) > 0 {
+			r.Log.Info("calls were deleted at the provider", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Int("calls", len(rd.gone)))
+		}
+	}
+	return nil
+}
+
+// await waits until what is being committed is. Its error ends the run.
+func (r *reader) await() error {
 	if r.closing == nil {
 		return nil
 	}
@@ -141,9 +185,27 @@ func (r *reader) settle() error {
 	return err
 }
 
-// commit makes a batch durable once the window before is closed.
+// settle commits all that was read to its end. Where an earlier commit failed, what is held is given up: the ledger never heard of it.
+func (r *reader) settle(ctx context.Context) error {
+	err := r.await()
+	all := r.held
+	r.held = nil
+	switch {
+	case len(all) == 0:
+		return err
+	case err == nil:
+		return r.commitHeld(ctx, all)
+	}
+	for _, h := range all {
+		r.endReadings(h.reading)
+		r.desk.release(h.claimed)
+	}
+	return err
+}
+
+// commit makes a batch durable once all that was read before is.
 func (r *reader) commit(ctx context.Context, rd *reading, ledger step) error {
-	if err := r.settle(); err != nil {
+	if err := r.settle(ctx); err != nil {
 		return err
 	}
 	r.sent(&rd.batch)
