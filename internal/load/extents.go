@@ -9,8 +9,8 @@ import (
 // extents tells for each source between which starts the warehouse has calls. What lies beyond is empty, and nothing need be looked for there:
 // so it is with every window of a first reading, and with whatever is newer than all that is stored.
 //
-// They are read from the file once and then kept up. An extent that is too wide costs a question; one that is too narrow would double calls, so
-// it only grows.
+// They are read from the file once and then kept up, and only grow: an extent that is too wide costs a question, one that is too narrow a search
+// through everything, as a key that is known is looked for wherever it may be.
 type extents map[string]extent // nil: not read yet
 
 type extent struct{ oldest, newest time.Time }

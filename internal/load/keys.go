@@ -26,7 +26,7 @@ const (
 	keysOfASearch         = 2000 // a search for so many keys counts as two
 )
 
-// keyHash is the hash of a call's key. No name of a source has a control character in it.
+// keyHash is the hash of a call's key.
 func keyHash(source, id string) uint64 {
 	return xxh3.HashStringSeed(id, xxh3.HashString(source))
 }
@@ -68,8 +68,11 @@ func (tx *Tx) readKeys(ctx context.Context) (map[uint64]struct{}, error) {
 			} else if err != nil {
 				return err
 			}
-			source, _ := row[0].(string)
-			id, _ := row[1].(string)
+			source, ok := row[0].(string)
+			id, okay := row[1].(string)
+			if !ok || !okay {
+				return fmt.Errorf("a key is %T and %T, where two texts are expected", row[0], row[1])
+			}
 			hashes[keyHash(source, id)] = struct{}{}
 		}
 	})

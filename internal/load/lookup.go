@@ -103,7 +103,7 @@ func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error 
 	if err := tx.stage(ctx, elsewhere); err != nil {
 		return err
 	}
-	return tx.findStaged(ctx, source, "true", batch)
+	return tx.w.widely(ctx, func() error { return tx.findStaged(ctx, source, "true", batch) })
 }
 
 // aliases are the other ids that the observations of a call name.

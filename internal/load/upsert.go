@@ -119,7 +119,8 @@ func (f *Found) sort(c *change, source string, oldestUnderWay int64) {
 }
 
 // Store writes what Find found to be new or changed, once: a call is one row, in the state of its newest reading, and every field that
-// changes leaves a revision. Nothing is written for a call whose payload has not changed.
+// changes leaves a revision. Nothing is written for a call whose payload has not changed. A call that one transaction stores twice is found again
+// by its start, so between the two it must not move or change its id: of what is not committed no keys are known.
 //
 // Calls that changed are deleted with their children and inserted anew, in the same transaction: DuckDB's in-place updates rewrite far
 // more than the row.

@@ -29,7 +29,7 @@ import (
 type Options struct {
 	Path          string
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
-	Threads       int   // 0: one per core
+	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
 
 	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
@@ -47,11 +47,12 @@ type Warehouse struct {
 	readings *readings
 	epoch    atomic.Int64
 
-	mu    sync.Mutex // guards all below: one transaction at a time
-	db    *sql.DB    // nil: it was lost, and could not be opened again yet
-	conn  *sql.Conn
-	lost  bool // DuckDB refuses everything until the file is opened again
-	known knownKeys
+	mu      sync.Mutex // guards all below: one transaction at a time
+	db      *sql.DB    // nil: it was lost, and could not be opened again yet
+	conn    *sql.Conn
+	lost    bool // DuckDB refuses everything until the file is opened again
+	threads int  // that DuckDB would use of its own accord
+	known   knownKeys
 
 	extents extents
 }
@@ -119,7 +120,34 @@ func (w *Warehouse) dial(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, openError(err)), db.Close())
 	}
 	w.db, w.conn = db, conn
+	if err := w.narrow(ctx); err != nil {
+		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, err), w.hangUp())
+	}
 	return nil
+}
+
+// narrow reads how many threads DuckDB would use, and lets it use one until there is work that is worth more: of what a daemon does all day, to
+// wait for threads that have nothing to do takes a third.
+func (w *Warehouse) narrow(ctx context.Context) error {
+	if err := w.conn.QueryRowContext(ctx, `SELECT current_setting('threads')`).Scan(&w.threads); err != nil {
+		return fmt.Errorf("read how many threads there are: %w", err)
+	}
+	if _, err := w.conn.ExecContext(ctx, "SET threads = 1"); err != nil {
+		return fmt.Errorf("use one thread: %w", err)
+	}
+	return nil
+}
+
+// widely does work with all threads.
+func (w *Warehouse) widely(ctx context.Context, work func() error) error {
+	if _, err := w.conn.ExecContext(ctx, "SET threads = "+strconv.Itoa(w.threads)); err != nil {
+		return fmt.Errorf("use %d threads: %w", w.threads, err)
+	}
+	err := work()
+	if _, nerr := w.conn.ExecContext(context.WithoutCancel(ctx), "SET threads = 1"); nerr != nil && err == nil {
+		err = fmt.Errorf("use one thread: %w", nerr)
+	}
+	return err
 }
 
 // Healed says what of the file's write-ahead log was damaged and left out when it was opened; "" where nothing was. A person should know.
@@ -249,7 +277,11 @@ func (w *Warehouse) Checkpoint(ctx context.Context) error {
 	if err := w.reopen(ctx); err != nil {
 		return err
 	}
-	if _, err := w.conn.ExecContext(ctx, "CHECKPOINT"); err != nil {
+	err := w.widely(ctx, func() error {
+		_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("checkpoint: %w", w.trouble(err))
 	}
 	return nil

@@ -67,14 +67,12 @@ func (r *run) leftOf(read []*reading) []checkpoint.Span {
 // commit makes the batch of a reading, the step of the ledger and the run's counts durable together, and then forgets the batch.
 func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 	var window checkpoint.Window
-	err := r.commitAll(ctx, []*reading{rd}, func(ctx context.Context, tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
+	return r.commitAll(ctx, []*reading{rd}, func(ctx context.Context, tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
 		b, window, err = ledger(ctx, tx, b, rd)
 		return b, err
-	}, func() {})
-	if err == nil {
-		rd.window = window
-	}
-	return err
+	}, func() {
+		rd.window, *rd.claimed = window, window.Span // a window may end earlier than it was planned to
+	})
 }
 
 // commitClosed makes the batches of readings that came to their end durable, with the facts that they prove.
@@ -84,6 +82,9 @@ func (r *run) commitClosed(ctx context.Context, read []*reading) error {
 	}, func() {
 		if r.options.Force {
 			r.forced = r.leftOf(read)
+		}
+		for _, rd := range read {
+			r.read[keyOf(*rd.claimed)] = true
 		}
 	})
 }

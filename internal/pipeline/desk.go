@@ -13,14 +13,15 @@ import (
 // desk is what is known of a source while the process lives, shared by all its runs. Whatever of it matters after the process is in the
 // warehouse too: the book is read from there once, and changed only with a transaction that has committed.
 //
-// Its lock is held for moments, and never while a request is under way or a window is committed.
+// Its lock is never held while a request is under way, and not while calls are committed: only the short transactions at both ends of a run are
+// waited for with it.
 type desk struct {
 	writing sync.Mutex // held, by whoever does not hold mu yet, while a transaction is under way that changes the book or the record of a run
 	mu      sync.Mutex
 	saved   load.Source // as the warehouse has it; zero before the first run
 	epoch   int64       // of the warehouse, when what is known of its tables was read
 	book    checkpoint.Book
-	claims  []checkpoint.Span    // being read
+	claims  []*checkpoint.Span   // being read, or read and not closed yet; each is the one that it was claimed as
 	detail  bool                 // details are being fetched
 	freed   chan struct{}        // closed when a claim is given back; nil: nobody waits for one
 	step    time.Duration        // how long the next window should be
@@ -53,10 +54,10 @@ func (d *desk) hold(until time.Time) {
 }
 
 // release gives a claimed span back.
-func (d *desk) release(s checkpoint.Span) {
+func (d *desk) release(claimed *checkpoint.Span) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if i := slices.IndexFunc(d.claims, s.Equal); i >= 0 {
+	if i := slices.Index(d.claims, claimed); i >= 0 {
 		d.claims = slices.Delete(d.claims, i, i+1)
 	}
 	d.free()

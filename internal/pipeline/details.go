@@ -139,20 +139,21 @@ func (r *run) detailsQuery() (q load.DetailsQuery, changes int64, due bool) {
 
 // announce counts what is due, once, for those who watch.
 func (r *run) announce(ctx context.Context, q load.DetailsQuery, found int) {
-	r.desk.mu.Lock()
-	defer r.desk.mu.Unlock()
 	if r.watcher == nil || found == 0 || r.due > 0 {
 		return
 	}
-	r.due = int64(found)
+	due := int64(found)
 	if found == q.Limit {
 		if err := r.write(ctx, func(tx *load.Tx) (err error) {
-			r.due, err = tx.CountDueDetails(ctx, q)
+			due, err = tx.CountDueDetails(ctx, q)
 			return err
 		}); err != nil {
 			r.Log.Warn("details that are due are not counted", zap.String("source", r.source.Name), zap.Error(err))
 		}
 	}
+	r.desk.mu.Lock()
+	defer r.desk.mu.Unlock()
+	r.due = due
 	r.progress()
 }
 
@@ -270,8 +271,6 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 	d := r.desk
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var record load.Run
 	err := r.write(ctx, func(tx *load.Tx) error {
 		stored, err := tx.StoredParts(ctx, r.source.Name, refsOf(answers))
@@ -293,6 +292,8 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 	if err != nil {
 		return fmt.Errorf("%s: commit %d answers about single calls: %w", r.source.Name, len(answers), err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	r.changed(record)
 	r.record = record
 	r.details += int64(len(answers))

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"go.uber.org/zap"
 
@@ -12,19 +13,13 @@ import (
 )
 
 // reader is one of those that read the windows of a run. Windows that were read to their end are committed together, as soon as that is worth it,
-// and while the next one is read: the provider need not wait for the disk, nor the disk for the provider. Whatever else is committed of a source
-// waits for that, so that everything is written in the order in which it was read; and the next window is planned while they are claimed, so that
+// and while the next one is read: the provider need not wait for the disk, nor the disk for the provider. Whatever else the reader commits
+// waits for that, so that it writes everything in the order in which it read it; and the next window is planned while they are claimed, so that
 // nothing is read twice.
 type reader struct {
 	*run
-	held    []held
-	closing *closing // nil: none
-}
-
-// held is a window that was read to its end, and is not committed yet.
-type held struct {
-	*reading
-	claimed checkpoint.Span
+	held    []*reading // of windows that were read to their end, and are not committed yet
+	closing *closing   // nil: none
 }
 
 // closing is windows that are being committed as facts.
@@ -36,19 +31,20 @@ type closing struct {
 // readWindows reads one window after another, the first of which is claimed. When it returns, nothing is held or being committed any more.
 func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 	defer func() {
-		if serr := r.settle(ctx); serr != nil && err == nil {
+		// That a commit failed is news, that the run was told to stop is none.
+		if serr := r.settle(ctx); serr != nil && (err == nil || errors.Is(err, context.Canceled)) {
 			err = serr
 		}
 	}()
 	for {
 		switch {
 		case ctx.Err() != nil:
-			if c.ok {
-				r.desk.release(c.work.Span)
+			if c.claimed != nil {
+				r.desk.release(c.claimed)
 			}
 			return ctx.Err()
-		case c.ok:
-			if c, err = r.readClaimed(ctx, c.work); err != nil {
+		case c.claimed != nil:
+			if c, err = r.readClaimed(ctx, c); err != nil {
 				return err
 			}
 			continue
@@ -69,14 +65,14 @@ func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 
 // readClaimed reads a window that next has claimed, closes it in its turn, and claims the next one. The window is given back when it is closed, or
 // when it was not read to its end, even if that panics.
-func (r *reader) readClaimed(ctx context.Context, w checkpoint.Work) (next claim, err error) {
+func (r *reader) readClaimed(ctx context.Context, c claim) (next claim, err error) {
 	read := false
 	defer func() {
 		if !read {
-			r.desk.release(w.Span)
+			r.desk.release(c.claimed)
 		}
 	}()
-	rd, err := r.readNext(ctx, w)
+	rd, err := r.readNext(ctx, c)
 	if err != nil {
 		return claim{}, err
 	}
@@ -84,7 +80,7 @@ func (r *reader) readClaimed(ctx context.Context, w checkpoint.Work) (next claim
 		return r.next(), nil
 	}
 	r.sent(&rd.batch)
-	r.held, read = append(r.held, held{rd, w.Span}), true
+	r.held, read = append(r.held, rd), true
 	if !r.worthwhile() {
 		return r.next(), nil
 	}
@@ -110,13 +106,13 @@ func (r *reader) worthwhile() bool {
 
 // readNext reads a window, and decides what it means where that failed. The reading is nil where the window is not to be closed, and the run
 // goes on.
-func (r *reader) readNext(ctx context.Context, w checkpoint.Work) (*reading, error) {
-	urgency := extract.Later
+func (r *reader) readNext(ctx context.Context, c claim) (*reading, error) {
+	w, urgency := c.work, extract.Later
 	if w.Scope != checkpoint.History {
 		urgency = extract.Live
 	}
 	ctx = extract.WithUrgency(ctx, urgency)
-	rd, pages, err := r.readWindow(ctx, w)
+	rd, pages, err := r.readWindow(ctx, c)
 	r.Log.Debug("window", zap.String("source", r.source.Name), zap.Stringer("span", w.Span), zap.Int("pages", pages), zap.Bool("done", err == nil))
 	r.desk.mu.Lock()
 	if err == nil || errors.Is(err, errDisagrees) {
@@ -124,14 +120,13 @@ func (r *reader) readNext(ctx context.Context, w checkpoint.Work) (*reading, err
 	}
 	if err == nil {
 		r.strange, r.unread = 0, 0
-		r.read[keyOf(w.Span)] = true
 	}
 	r.desk.mu.Unlock()
 	if err == nil {
 		return rd, nil
 	}
 	if serr := r.settle(ctx); serr != nil {
-		return nil, serr
+		return nil, fmt.Errorf("%w; before that: %s", serr, err.Error()) // what failed first no longer decides what happens
 	}
 	return nil, r.windowFailed(ctx, rd, w, err)
 }
@@ -152,17 +147,8 @@ func (r *reader) close(ctx context.Context) {
 }
 
 // commitHeld commits windows that were read to their end, and gives them back, even if that panics.
-func (r *reader) commitHeld(ctx context.Context, all []held) error {
-	read := make([]*reading, len(all))
-	for i, h := range all {
-		read[i] = h.reading
-	}
-	defer func() {
-		for _, h := range all {
-			r.endReadings(h.reading)
-			r.desk.release(h.claimed)
-		}
-	}()
+func (r *reader) commitHeld(ctx context.Context, read []*reading) error {
+	defer r.giveBack(read)
 	if err := r.commitClosed(ctx, read); err != nil {
 		return err
 	}
@@ -196,11 +182,16 @@ func (r *reader) settle(ctx context.Context) error {
 	case err == nil:
 		return r.commitHeld(ctx, all)
 	}
-	for _, h := range all {
-		r.endReadings(h.reading)
-		r.desk.release(h.claimed)
-	}
+	r.giveBack(all)
 	return err
+}
+
+// giveBack says that nothing more comes of some readings.
+func (r *reader) giveBack(read []*reading) {
+	for _, rd := range read {
+		r.endReadings(rd)
+		r.desk.release(rd.claimed)
+	}
 }
 
 // commit makes a batch durable once all that was read before is.

@@ -1,6 +1,10 @@
 package pipeline_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -47,7 +51,7 @@ func TestTheNextWindowIsReadWhileOneIsCommitted(t *testing.T) {
 	w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(t.TempDir(), "calls.duckdb"), Commit: func(commit func() error) error {
 		windows := commits.Add(1) - opened.Load() - 1 // the first commit after the opening records the source
 		for deadline := time.Now().Add(5 * time.Second); opened.Load() > 0 && windows > 0 && !ahead.Load() && time.Now().Before(deadline); {
-			ahead.Store(int64(s.fake.RequestCount()) > windows)
+			ahead.Store(s.fake.RequestCount() > windows)
 			time.Sleep(time.Millisecond) // the request comes over real HTTP, from a goroutine that is not ours
 		}
 		return commit()
@@ -65,5 +69,69 @@ func TestTheNextWindowIsReadWhileOneIsCommitted(t *testing.T) {
 	}
 	if !ahead.Load() {
 		t.Error("nothing was asked for while a window was committed")
+	}
+}
+
+// A call that is listed late shortens the window that is being read, which then is planned by nobody else while it is read again and closed.
+func TestAWindowThatWasShortenedIsReadByNobodyElse(t *testing.T) {
+	var late atomic.Pointer[fakeapi.Server]
+	var asked atomic.Int64
+	inBubble(t, fakeapi.Burki, 200, func(w world) {
+		w.account.PageSize, w.source.Details = 10, false
+		w.fake.Intercept = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				time.Sleep(900 * time.Millisecond) // so slow that the second reading is saved on its way
+				if asked.Add(1) == 5 {
+					at := time.Now().Add(-10 * time.Second)
+					late.Load().Insert(fakeapi.Record{At: at, List: fmt.Sprintf(`{"id":5000000,"call_sid":"CA1","assistant_id":1,"to_phone_number":"+15550001111",
+						"customer_phone_number":"+15550002222","status":"ongoing","started_at":"%s"}`, at.Format(time.RFC3339Nano))})
+				}
+				next.ServeHTTP(rw, r)
+			})
+		}
+	}, func(l *life) {
+		late.Store(l.fake)
+		run, err := l.try(everything)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Twice twenty pages of the head, with what overlaps, and one or two of the day before it.
+		if run.Outcome != "done" || run.Requests > 49 {
+			t.Errorf("%s, after %d requests", run.Outcome, run.Requests)
+		}
+		if open := l.rows(`SELECT window_id FROM sync.windows WHERE state = 'open'`); len(open) > 0 {
+			t.Errorf("windows that are open: %v", open)
+		}
+	})
+}
+
+// Whoever stops a run must still hear that what it was about to keep was not kept.
+func TestACommitThatFailsIsToldThoughTheRunIsStopped(t *testing.T) {
+	s := provider(t, fakeapi.Voicy, 20)
+	var fail atomic.Bool
+	gone := errors.New("the disk is gone")
+	w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(t.TempDir(), "calls.duckdb"), Commit: func(commit func() error) error {
+		if fail.CompareAndSwap(true, false) {
+			return gone
+		}
+		return commit()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	p := newPipeline(w)
+	p.Now = func() time.Time { // which is asked for once the page has come
+		if s.fake.RequestCount() > 0 && ctx.Err() == nil {
+			fail.Store(true)
+			stop()
+		}
+		return present
+	}
+	run, err := p.Sync(ctx, s.source, everything)
+	if !errors.Is(err, gone) || run.Outcome != "failed" {
+		t.Errorf("outcome %s, error %v, want %v", run.Outcome, err, gone)
 	}
 }

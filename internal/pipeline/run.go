@@ -170,9 +170,9 @@ func (r *run) work(ctx context.Context) error {
 
 // claim is what a reader is to do next.
 type claim struct {
-	work  checkpoint.Work
-	ok    bool            // work is claimed
-	freed <-chan struct{} // where it is not: tells when there may be work again; nil: there will be none
+	work    checkpoint.Work
+	claimed *checkpoint.Span // what the desk knows of it; nil: nothing is claimed
+	freed   <-chan struct{}  // where nothing is: tells when there may be work again; nil: there will be none
 }
 
 // next plans the next window and claims it. Where all that is left is being read, by another run or another reader of this one, it tells
@@ -182,7 +182,11 @@ func (r *run) next() claim {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for {
-		w, ok := r.plan(d, d.claims)
+		claims := make([]checkpoint.Span, len(d.claims))
+		for i, c := range d.claims {
+			claims[i] = *c
+		}
+		w, ok := r.plan(d, claims)
 		if !ok {
 			if r.options.Patient || len(d.claims) == 0 {
 				return claim{}
@@ -199,13 +203,14 @@ func (r *run) next() claim {
 			r.skip[key] = true
 			continue
 		}
-		d.claims = append(d.claims, w.Span)
-		return claim{work: w, ok: true}
+		c := claim{work: w, claimed: &w.Span}
+		d.claims = append(d.claims, c.claimed)
+		return c
 	}
 }
 
 func (r *run) plan(d *desk, claims []checkpoint.Span) (checkpoint.Work, bool) {
-	taken := slices.Clone(claims)
+	taken := claims
 	for key := range r.skip {
 		taken = append(taken, key.span())
 	}

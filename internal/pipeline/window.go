@@ -18,6 +18,7 @@ import (
 // reading is a window being read.
 type reading struct {
 	window      checkpoint.Window
+	claimed     *checkpoint.Span    // by which others know that the window is being read; it is where the window is
 	seen        map[uint64]struct{} // different ids returned by this reading, over all the processes that shared it
 	visited     map[string]bool     // positions asked for by this process
 	stale       int                 // how many pages in a row brought no call that was new to the reading
@@ -54,11 +55,16 @@ const (
 	batchRecords = 50_000
 	batchBytes   = 32 << 20
 	batchTime    = 2 * time.Second
+
+	// What memory holds of a record beside its payload: what was read of it, and where its fields lie, while they are kept.
+	recordBytes = 1 << 10
+	fieldBytes  = 40
 )
 
 // readWindow reads a window to its end, up to what closes it. It returns the reading as it ended, and how many pages it held.
-func (r *reader) readWindow(ctx context.Context, w checkpoint.Work) (rd *reading, pages int, err error) {
-	rd = &reading{window: w.Window, visited: make(map[string]bool), again: w.Again, earlier: w.Again || w.ID != 0, ids: make(map[uint64]struct{})}
+func (r *reader) readWindow(ctx context.Context, c claim) (rd *reading, pages int, err error) {
+	w := c.work
+	rd = &reading{window: w.Window, claimed: c.claimed, visited: make(map[string]bool), again: w.Again, earlier: w.Again || w.ID != 0, ids: make(map[uint64]struct{})}
 	defer func() {
 		if !rd.closing {
 			r.endReadings(rd)
@@ -176,7 +182,7 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	room := make([]call.Observation, 0, len(page.Records)) // one array, which never grows: what points into it stays
 	for _, rec := range page.Records {
 		b.records++
-		b.bytes += len(rec.Payload)
+		b.bytes += len(rec.Payload) + recordBytes
 		id := identity(rec, alike)
 		if _, ok := rd.seen[id]; !ok {
 			rd.seen[id] = struct{}{}
@@ -223,6 +229,7 @@ func (b *batch) leave(o *call.Observation, rec extract.Record) {
 		b.unread = make(map[*call.Observation]extract.Record)
 	}
 	b.unread[o] = rec
+	b.bytes += len(rec.Fields) * fieldBytes
 }
 
 // whole reports whether this process has read the window from its start, so that what was not returned is not listed any more.
