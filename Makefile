@@ -5,10 +5,12 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 SEEDS ?= 300
 KILLS ?= 40
 FUZZTIME ?= 5s
+BENCH ?=
+COUNT ?= 6
 
 .PHONY: help
 help: ## list what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build ./syncd
@@ -40,8 +42,12 @@ fuzz: ## run each fuzz target for FUZZTIME (5s)
 	@./scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## run the benchmarks of the parts, ready for benchstat
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure syncd against its references, and print the table of BENCHMARKS.md (BENCH="-scale 0.01": quickly; "-help": what there is)
+	go run ./bench $(BENCH)
+
+.PHONY: bench-parts
+bench-parts: ## run the benchmarks of the parts, ready for benchstat (COUNT times, 6)
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./internal/extract ./internal/transform ./internal/load
 
 .PHONY: demo
 demo: ## show the main job with nothing to set up
