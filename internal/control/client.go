@@ -126,6 +126,9 @@ func (c Client) ask(ctx context.Context, method, path string, body []byte, read 
 
 // dial connects to the socket, if it is the user's own.
 func (c Client) dial(ctx context.Context) (net.Conn, error) {
+	if len(c.Path) > maxPath {
+		return nil, fmt.Errorf("%w %s", ErrNobody, c.Path) // no process can
+	}
 	var conn net.Conn
 	err := checkFolder(c.Path)
 	if err == nil {

@@ -40,6 +40,9 @@ func Listen(path string) (*Listener, error) {
 
 func listen(path string) (*Listener, error) {
 	dir := filepath.Dir(path)
+	if len(dir)+1+max(len(filepath.Base(path)), longestNew) > maxPath {
+		return nil, errors.New("its name is too long for a socket: put the warehouse into a folder with a shorter name, or let XDG_RUNTIME_DIR or TMPDIR name one")
+	}
 	if dir == userFolder() {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err

@@ -101,3 +101,19 @@ func TestThePathsOfAllLengthsCanBeListenedAt(t *testing.T) {
 		}
 	}
 }
+
+// No process can listen where no socket can be, so a command has nobody to hand its work to, and does it itself.
+func TestWhereEveryNameIsTooLongNobodyListens(t *testing.T) {
+	long := filepath.Join(t.TempDir(), strings.Repeat("long/", 30))
+	if err := os.MkdirAll(long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", long)
+	path := control.Path(filepath.Join(long, "calls.duckdb"))
+	if _, err := (control.Client{Path: path}).Status(t.Context()); !errors.Is(err, control.ErrNobody) {
+		t.Errorf("the client got %v, want ErrNobody", err)
+	}
+	if l, err := control.Listen(path); err == nil || !strings.Contains(err.Error(), "too long for a socket: put the warehouse") {
+		t.Errorf("the listener got %v, %v, want an error that says what to do", l, err)
+	}
+}
