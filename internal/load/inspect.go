@@ -70,6 +70,7 @@ func openToRead(ctx context.Context, path string) (*Warehouse, int, error) {
 	}
 	readOnly := settings(Options{})
 	readOnly.Set("access_mode", "READ_ONLY")
+	readOnly.Del("threads") // it answers what is asked of all of it
 	w, err := connect(ctx, path, readOnly)
 	if err != nil {
 		return nil, 0, err

@@ -103,7 +103,11 @@ func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error 
 	if err := tx.stage(ctx, elsewhere); err != nil {
 		return err
 	}
-	return tx.w.widely(ctx, func() error { return tx.findStaged(ctx, source, "true", batch) })
+	search := func() error { return tx.findStaged(ctx, source, "true", batch) }
+	if tx.w.isLarge() {
+		return tx.w.widely(ctx, search)
+	}
+	return search()
 }
 
 // aliases are the other ids that the observations of a call name.

@@ -16,7 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,7 +53,7 @@ type Warehouse struct {
 	db      *sql.DB    // nil: it was lost, and could not be opened again yet
 	conn    *sql.Conn
 	lost    bool // DuckDB refuses everything until the file is opened again
-	threads int  // that DuckDB would use of its own accord
+	threads int  // for what is done widely
 	known   knownKeys
 
 	extents extents
@@ -86,6 +88,9 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	if o.Commit != nil {
 		w.commit = o.Commit
 	}
+	if o.Threads > 0 {
+		w.threads = o.Threads
+	}
 	if err := w.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.Close())
 	}
@@ -97,7 +102,7 @@ func connect(ctx context.Context, path string, settings url.Values) (*Warehouse,
 	if strings.ContainsAny(path, "?#%") {
 		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", path)
 	}
-	w := &Warehouse{path: path, settings: settings, readings: newReadings(), commit: func(commit func() error) error { return commit() }}
+	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), readings: newReadings(), commit: func(commit func() error) error { return commit() }}
 	if err := w.dial(ctx); err != nil {
 		return nil, err
 	}
@@ -120,26 +125,15 @@ func (w *Warehouse) dial(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, openError(err)), db.Close())
 	}
 	w.db, w.conn = db, conn
-	if err := w.narrow(ctx); err != nil {
-		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, err), w.hangUp())
-	}
 	return nil
 }
 
-// narrow reads how many threads DuckDB would use, and lets it use one until there is work that is worth more: of what a daemon does all day, to
-// wait for threads that have nothing to do takes a third.
-func (w *Warehouse) narrow(ctx context.Context) error {
-	if err := w.conn.QueryRowContext(ctx, `SELECT current_setting('threads')`).Scan(&w.threads); err != nil {
-		return fmt.Errorf("read how many threads there are: %w", err)
-	}
-	if _, err := w.conn.ExecContext(ctx, "SET threads = 1"); err != nil {
-		return fmt.Errorf("use one thread: %w", err)
-	}
-	return nil
-}
-
-// widely does work with all threads.
+// widely does work with all threads. Everything else has one: of what a daemon does all day, to wait for threads that have nothing to do would take
+// a third.
 func (w *Warehouse) widely(ctx context.Context, work func() error) error {
+	if w.threads == 1 {
+		return work()
+	}
 	if _, err := w.conn.ExecContext(ctx, "SET threads = "+strconv.Itoa(w.threads)); err != nil {
 		return fmt.Errorf("use %d threads: %w", w.threads, err)
 	}
@@ -148,6 +142,13 @@ func (w *Warehouse) widely(ctx context.Context, work func() error) error {
 		err = fmt.Errorf("use one thread: %w", nerr)
 	}
 	return err
+}
+
+// isLarge reports whether the file is so large that to look through all of it is worth more than one thread.
+func (w *Warehouse) isLarge() bool {
+	const large = 256 << 20
+	info, err := os.Stat(w.path)
+	return err == nil && info.Size() >= large
 }
 
 // Healed says what of the file's write-ahead log was damaged and left out when it was opened; "" where nothing was. A person should know.
@@ -167,12 +168,10 @@ func settings(o Options) url.Values {
 		"zstd_min_string_length":       {"64"},
 		"autoinstall_known_extensions": {"false"},
 		"autoload_known_extensions":    {"false"},
+		"threads":                      {"1"}, // see widely
 	}
 	if o.MemoryLimit > 0 {
 		v.Set("memory_limit", strconv.FormatInt(o.MemoryLimit, 10)+"B")
-	}
-	if o.Threads > 0 {
-		v.Set("threads", strconv.Itoa(o.Threads))
 	}
 	if o.TempDirectory != "" {
 		v.Set("temp_directory", o.TempDirectory)
