@@ -1,122 +1,231 @@
 package load
 
 import (
+	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2"
 
 	"syncd/internal/call"
+	"syncd/internal/panics"
 )
 
-// row is a row on its way to DuckDB, value by value in the order of its table's columns. One row is used for all of a table: of what is
-// appended, as much memory would be taken for the boxes of the values as for the values.
-type row struct {
-	values []driver.Value
-	words  map[string]driver.Value
+// rows are rows on their way to DuckDB, which asks for them column by column.
+type rows struct {
+	table   string // with its schema
+	n       int
+	columns []column // all of the table's, in its order
 }
 
-// text adds a text; "" is NULL.
-func (r *row) text(s string) {
-	if s == "" {
-		r.values = append(r.values, nil)
-		return
+// column is one column of rows. What it tells of a row is told by the row's number.
+type column struct {
+	name   string
+	kind   duckdb.Type
+	isNull func(i int) bool                                // nil: never
+	put    func(to duckdb.DataChunk, at, row, i int) error // writes a value that is not NULL
+	box    func(i int) driver.Value                        // returns it
+}
+
+// optional is a column of texts; "" is NULL.
+func optional(name string, of func(i int) string) column {
+	c := full(name, of)
+	c.isNull = func(i int) bool { return of(i) == "" }
+	return c
+}
+
+// full is a column of texts that are never NULL. The driver would copy a string into bytes first; it only reads what it is given, so it is given
+// the string's own.
+func full(name string, of func(i int) string) column {
+	view := func(i int) []byte {
+		s := of(i)
+		return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // DuckDB copies it into memory of its own at once
 	}
-	r.full(s)
-}
-
-// full adds a text that is never NULL. The driver would copy a string into bytes first; it only reads what it is given, and so it is given the
-// string's own.
-func (r *row) full(s string) {
-	r.values = append(r.values, unsafe.Slice(unsafe.StringData(s), len(s))) //nolint:gosec // the driver copies it into DuckDB's memory at once
-}
-
-// word adds a text of which there are few in a table, and of which each is boxed once; "" is NULL.
-func (r *row) word(s string) {
-	if s == "" {
-		r.values = append(r.values, nil)
-		return
+	return column{name: name, kind: duckdb.TYPE_VARCHAR,
+		put: func(to duckdb.DataChunk, at, row, i int) error { return duckdb.SetChunkValue(to, at, row, view(i)) },
+		box: func(i int) driver.Value { return view(i) },
 	}
-	boxed, ok := r.words[s]
-	if !ok {
-		if len(r.words) >= maxWords {
-			clear(r.words)
-		}
-		boxed = []byte(s)
-		r.words[s] = boxed
-	}
-	r.values = append(r.values, boxed)
 }
 
-// maxWords bounds what is kept of a column that has more of them than was thought.
-const maxWords = 1000
-
-// time adds an instant; nil is NULL.
-func (r *row) time(t *time.Time) {
-	if t == nil {
-		r.values = append(r.values, nil)
-		return
+// value is a column of values that are never NULL.
+func value[T any](name string, kind duckdb.Type, of func(i int) T) column {
+	return column{name: name, kind: kind,
+		put: func(to duckdb.DataChunk, at, row, i int) error { return duckdb.SetChunkValue(to, at, row, of(i)) },
+		box: func(i int) driver.Value { return of(i) },
 	}
-	r.values = append(r.values, *t)
 }
 
-// count adds a whole number; nil is NULL.
-func (r *row) count(n *int64) {
-	if n == nil {
-		r.values = append(r.values, nil)
-		return
-	}
-	r.values = append(r.values, *n)
+// pointed is a column of values, of which nil is NULL.
+func pointed[T any](name string, kind duckdb.Type, of func(i int) *T) column {
+	c := value(name, kind, func(i int) T { return *of(i) })
+	c.isNull = func(i int) bool { return of(i) == nil }
+	return c
 }
 
-// truth adds a boolean; nil is NULL.
-func (r *row) truth(b *bool) {
-	if b == nil {
-		r.values = append(r.values, nil)
-		return
-	}
-	r.values = append(r.values, *b)
+// moment is a column of times; nil is NULL.
+func moment(name string, of func(i int) *time.Time) column {
+	return pointed(name, duckdb.TYPE_TIMESTAMP_TZ, of)
 }
 
-// amount adds money; nil is NULL. A DECIMAL(18,9) is kept as a count of billionths, which is what the driver takes a whole number for: a float
-// 0.1 would silently become 0.
-func (r *row) amount(a *call.Amount) {
-	if a == nil {
-		r.values = append(r.values, nil)
-		return
-	}
-	r.values = append(r.values, int64(*a))
+// money is a column of amounts. A DECIMAL(18,9) is kept as a count of billionths, which is what the driver takes a whole number for: a float 0.1
+// would silently become 0.
+func money(name string, of func(i int) *call.Amount) column {
+	c := value(name, duckdb.TYPE_DECIMAL, func(i int) int64 { return int64(*of(i)) })
+	c.isNull = func(i int) bool { return of(i) == nil }
+	return c
 }
 
-// add adds any other values as they are.
-func (r *row) add(values ...driver.Value) { r.values = append(r.values, values...) }
+// nothing is a column that is NULL in every row.
+func nothing(name string) column {
+	return column{name: name, isNull: func(int) bool { return true }}
+}
 
-// appendRows writes rows to a table through DuckDB's appender, within the transaction. One at a time: what an appender has gathered is taken into
-// the transaction as a query of its own.
-func (tx *Tx) appendRows(catalog, schema, table string, n int, fill func(r *row, i int)) error {
-	if n == 0 {
+// insertRows writes rows to a table. Few of them go through DuckDB's appender. Many are asked for by DuckDB, column by column, through a table
+// function: they are copied once less, and a column in which there is nothing costs nothing.
+func (tx *Tx) insertRows(ctx context.Context, r rows) (err error) {
+	switch {
+	case r.n == 0:
 		return nil
+	case r.n < worthwhile:
+		err = tx.appendAll(r)
+	default:
+		err = tx.insertChunks(ctx, r)
 	}
-	err := tx.w.conn.Raw(func(dc any) error {
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", r.table, err)
+	}
+	return nil
+}
+
+func (tx *Tx) appendAll(r rows) error {
+	schema, table, _ := strings.Cut(r.table, ".")
+	catalog := ""
+	if schema == "temp" {
+		catalog, schema = "temp", "main"
+	}
+	return tx.w.conn.Raw(func(dc any) error {
 		a, err := duckdb.NewAppender(dc.(driver.Conn), catalog, schema, table)
 		if err != nil {
 			return err
 		}
-		r := row{words: make(map[string]driver.Value)}
-		for i := range n {
-			r.values = r.values[:0]
-			fill(&r, i)
-			if err := a.AppendRow(r.values...); err != nil {
+		row := make([]driver.Value, len(r.columns))
+		for i := range r.n {
+			for at, c := range r.columns {
+				row[at] = nil
+				if c.isNull == nil || !c.isNull(i) {
+					row[at] = c.box(i)
+				}
+			}
+			if err := a.AppendRow(row...); err != nil {
 				return errors.Join(err, a.Close())
 			}
 		}
 		return a.Close()
 	})
-	if err != nil {
-		return fmt.Errorf("append to %s: %w", table, err)
+}
+
+// insertChunks lets DuckDB ask for the rows.
+func (tx *Tx) insertChunks(ctx context.Context, r rows) error {
+	all := r.columns
+	r.columns = nil
+	var names []string
+	for _, c := range all {
+		if !c.empty(r.n) {
+			r.columns, names = append(r.columns, c), append(names, c.name)
+		}
 	}
-	return nil
+	tx.w.pending = &r
+	defer func() { tx.w.pending = nil }()
+	list := strings.Join(names, ", ")
+	_, err := tx.ExecContext(ctx, `INSERT INTO `+r.table+` (`+list+`) SELECT `+list+` FROM `+pendingRows+`()`)
+	return err
+}
+
+// empty reports whether a column is NULL in every row.
+func (c column) empty(n int) bool {
+	if c.isNull == nil {
+		return false
+	}
+	for i := range n {
+		if !c.isNull(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// pendingRows is the table function that returns the rows that are to be inserted.
+const pendingRows = "syncd_pending_rows"
+
+// offer lets statements of a connection ask for the rows that are pending.
+func (w *Warehouse) offer(conn *sql.Conn) error {
+	return duckdb.RegisterTableUDF(conn, pendingRows, duckdb.ChunkTableFunction{
+		BindArguments: func(map[string]any, ...any) (duckdb.ChunkTableSource, error) {
+			if w.pending == nil {
+				return nil, errors.New("no rows are pending")
+			}
+			return newChunks(*w.pending)
+		},
+	})
+}
+
+// chunks hands rows to DuckDB, a chunk at a time.
+type chunks struct {
+	rows
+	infos []duckdb.ColumnInfo
+	next  int
+}
+
+func newChunks(r rows) (*chunks, error) {
+	s := &chunks{rows: r}
+	for _, c := range r.columns {
+		info, err := duckdb.NewDecimalInfo(18, call.AmountScale)
+		if c.kind != duckdb.TYPE_DECIMAL {
+			info, err = duckdb.NewTypeInfo(c.kind)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.infos = append(s.infos, duckdb.ColumnInfo{Name: c.name, T: info})
+	}
+	return s, nil
+}
+
+// ColumnInfos implements duckdb.ChunkTableSource.
+func (s *chunks) ColumnInfos() []duckdb.ColumnInfo { return s.infos }
+
+// Cardinality implements duckdb.ChunkTableSource.
+func (s *chunks) Cardinality() *duckdb.CardinalityInfo {
+	return &duckdb.CardinalityInfo{Cardinality: uint(s.n), Exact: true} //nolint:gosec // a number of rows
+}
+
+// Init implements duckdb.ChunkTableSource.
+func (s *chunks) Init() {}
+
+// FillChunk implements duckdb.ChunkTableSource. DuckDB calls it from C++, through which no panic may pass.
+func (s *chunks) FillChunk(to duckdb.DataChunk) error {
+	return panics.Guard(func() error {
+		n := min(s.n-s.next, duckdb.GetDataChunkCapacity())
+		for at, c := range s.columns {
+			for row := range n {
+				i := s.next + row
+				var err error
+				if c.isNull != nil && c.isNull(i) {
+					err = to.SetValue(at, row, nil)
+				} else {
+					err = c.put(to, at, row, i)
+				}
+				if err != nil {
+					return fmt.Errorf("column %s: %w", c.name, err)
+				}
+			}
+		}
+		s.next += n
+		return to.SetSize(n)
+	})
 }

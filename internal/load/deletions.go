@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
+
 	"syncd/internal/call"
 )
 
@@ -75,11 +77,15 @@ func (tx *Tx) MarkDeleted(ctx context.Context, source string, ids []Ref, at time
 	if err := tx.deleteStaged(ctx, source, "true", "sync.details", ""); err != nil {
 		return 0, fmt.Errorf("forget tries for details of deleted calls of %s: %w", source, err)
 	}
-	if err := tx.appendRows("", "main", "call_revisions", len(gone), func(r *row, i int) {
-		r.word(source)
-		r.text(gone[i].id)
-		r.add(gone[i].revision+1, at, "deleted_at", nil, timeText(&at))
-	}); err != nil {
+	if err := tx.insertRows(ctx, rows{"main.call_revisions", len(gone), []column{
+		full("source", func(int) string { return source }),
+		full("call_id", func(i int) string { return gone[i].id }),
+		value("revision", duckdb.TYPE_INTEGER, func(i int) int32 { return gone[i].revision + 1 }),
+		value("changed_at", duckdb.TYPE_TIMESTAMP_TZ, func(int) time.Time { return at }),
+		full("field", func(int) string { return "deleted_at" }),
+		nothing("old_value"),
+		full("new_value", func(int) string { return timeText(&at) }),
+	}}); err != nil {
 		return 0, fmt.Errorf("mark deleted calls of %s: %w", source, err)
 	}
 	return int64(len(gone)), nil

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
+
 	"syncd/internal/call"
 )
 
@@ -79,16 +81,18 @@ func (tx *Tx) SaveDetailTry(ctx context.Context, tries ...DetailTry) error {
 		if err := tx.EndDetailTry(ctx, source, slices.Collect(maps.Keys(newest[source]))...); err != nil {
 			return err
 		}
-		rows := slices.Collect(maps.Values(newest[source]))
-		if err := tx.appendRows("", "sync", "details", len(rows), func(r *row, i int) {
-			t := rows[i]
-			r.word(t.Source)
-			r.text(t.ID)
-			r.word(string(t.Part))
-			r.add(t.State, int32(t.Attempts), t.ListReading, t.At) //nolint:gosec // one of a few thousand
-			r.time(t.RetryAt)
-			r.text(t.Error)
-		}); err != nil {
+		list := slices.Collect(maps.Values(newest[source]))
+		if err := tx.insertRows(ctx, rows{"sync.details", len(list), []column{
+			full("source", func(i int) string { return list[i].Source }),
+			full("call_id", func(i int) string { return list[i].ID }),
+			full("part", func(i int) string { return string(list[i].Part) }),
+			full("state", func(i int) string { return list[i].State }),
+			value("attempts", duckdb.TYPE_INTEGER, func(i int) int32 { return int32(list[i].Attempts) }), //nolint:gosec // a few
+			value("reading", duckdb.TYPE_BIGINT, func(i int) int64 { return list[i].ListReading }),
+			value("tried_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].At }),
+			moment("retry_at", func(i int) *time.Time { return list[i].RetryAt }),
+			optional("error", func(i int) string { return list[i].Error }),
+		}}); err != nil {
 			return fmt.Errorf("record tries for details of %s: %w", source, err)
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
 
 	"syncd/internal/call"
 )
@@ -116,13 +119,12 @@ func (tx *Tx) follow(ctx context.Context, source, near string, changed []*change
 	if _, err := tx.ExecContext(ctx, newMoved); err != nil {
 		return fmt.Errorf("clear the table of moved calls: %w", err)
 	}
-	if err := tx.appendRows("temp", "main", "moved", len(moves), func(r *row, i int) {
-		c := moves[i].change
-		r.text(moves[i].id)
-		r.text(c.old.key)
-		r.time(c.obs.Call.StartedAt)
-		r.add(len(c.old.ids) > 1)
-	}); err != nil {
+	if err := tx.insertRows(ctx, rows{"temp.moved", len(moves), []column{
+		full("lookup", func(i int) string { return moves[i].id }),
+		full("call_id", func(i int) string { return moves[i].change.old.key }),
+		moment("started_at", func(i int) *time.Time { return moves[i].change.obs.Call.StartedAt }),
+		value("merged", duckdb.TYPE_BOOLEAN, func(i int) bool { return len(moves[i].change.old.ids) > 1 }),
+	}}); err != nil {
 		return err
 	}
 	if others {
@@ -206,30 +208,31 @@ func (tx *Tx) moveRevisions(ctx context.Context, source string, changed []*chang
 }
 
 // insert appends the rows of new and changed calls.
-func (tx *Tx) insert(written []*change) error {
-	if err := tx.insertPayloads(written); err != nil {
+func (tx *Tx) insert(ctx context.Context, written []*change) error {
+	if err := tx.insertPayloads(ctx, written); err != nil {
 		return err
 	}
-	return tx.insertCalls(written)
+	return tx.insertCalls(ctx, written)
 }
 
-func (tx *Tx) insertPayloads(written []*change) error {
-	var payloads []childOf[*call.Observation]
+func (tx *Tx) insertPayloads(ctx context.Context, written []*change) error {
+	var list []childOf[*call.Observation]
 	for _, c := range written {
-		payloads = children(payloads, c, c.parts)
+		list = children(list, c, c.parts)
 	}
-	return tx.appendRows("", "main", "raw_calls", len(payloads), func(r *row, i int) {
-		k, o := payloads[i].of, payloads[i].value
-		r.word(k.Source)
-		r.text(k.ID)
-		r.word(string(o.Part))
-		r.full(o.Payload)
-		r.add(o.FetchedAt, o.ContentHash, o.Reading)
-		r.time(k.StartedAt)
-	})
+	return tx.insertRows(ctx, rows{"main.raw_calls", len(list), []column{
+		full("source", func(i int) string { return list[i].of.Source }),
+		full("call_id", func(i int) string { return list[i].of.ID }),
+		full("part", func(i int) string { return string(list[i].value.Part) }),
+		full("payload", func(i int) string { return list[i].value.Payload }),
+		value("fetched_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].value.FetchedAt }),
+		value("content_hash", duckdb.TYPE_BIGINT, func(i int) int64 { return list[i].value.ContentHash }),
+		value("reading", duckdb.TYPE_BIGINT, func(i int) int64 { return list[i].value.Reading }),
+		moment("started_at", func(i int) *time.Time { return list[i].of.StartedAt }),
+	}})
 }
 
-func (tx *Tx) insertCalls(written []*change) error {
+func (tx *Tx) insertCalls(ctx context.Context, written []*change) error {
 	var calls []*change
 	var costs []childOf[call.Cost]
 	var messages []childOf[call.Message]
@@ -245,51 +248,90 @@ func (tx *Tx) insertCalls(written []*change) error {
 		functions = children(functions, c, c.obs.Call.Functions)
 		revisions = children(revisions, c, c.fields)
 	}
-	if err := tx.appendRows("", "main", "calls", len(calls), func(r *row, i int) { calls[i].fill(r) }); err != nil {
-		return err
+	for _, r := range []rows{rowsOfCalls(calls), rowsOfCosts(costs), rowsOfMessages(messages), rowsOfFunctions(functions), rowsOfRevisions(revisions)} {
+		if err := tx.insertRows(ctx, r); err != nil {
+			return err
+		}
 	}
-	if err := tx.appendRows("", "main", "call_costs", len(costs), func(r *row, i int) {
-		c := costs[i].value
-		costs[i].key(r)
-		r.word(string(c.Component))
-		r.word(c.Vendor)
-		r.amount(c.Amount)
-		r.word(c.Currency)
-		r.count(c.InputTokens)
-		r.count(c.OutputTokens)
-		r.time(costs[i].of.StartedAt)
-	}); err != nil {
-		return err
-	}
-	if err := tx.appendRows("", "main", "call_messages", len(messages), func(r *row, i int) {
-		m := messages[i].value
-		messages[i].key(r)
-		r.word(string(m.Role))
-		r.full(m.Content)
-		r.count(m.OffsetMS)
-		r.time(messages[i].of.StartedAt)
-	}); err != nil {
-		return err
-	}
-	if err := tx.appendRows("", "main", "call_functions", len(functions), func(r *row, i int) {
-		f := functions[i].value
-		functions[i].key(r)
-		r.word(f.Name)
-		r.text(f.Params)
-		r.text(f.Result)
-		r.time(functions[i].of.StartedAt)
-	}); err != nil {
-		return err
-	}
-	return tx.appendRows("", "main", "call_revisions", len(revisions), func(r *row, i int) {
-		v := revisions[i]
-		r.word(v.of.Source)
-		r.text(v.of.ID)
-		r.add(v.change.revision(), v.change.obs.FetchedAt)
-		r.word(v.value.name)
-		r.text(v.value.before)
-		r.text(v.value.after)
-	})
+	return nil
+}
+
+func rowsOfCalls(list []*change) rows {
+	of := func(i int) *call.Call { return &list[i].obs.Call }
+	return rows{"main.calls", len(list), []column{
+		full("source", func(i int) string { return of(i).Source }),
+		full("provider", func(i int) string { return of(i).Provider }),
+		full("call_id", func(i int) string { return of(i).ID }),
+		optional("agent_id", func(i int) string { return of(i).AgentID }),
+		optional("agent_name", func(i int) string { return of(i).AgentName }),
+		optional("agent_version", func(i int) string { return of(i).AgentVersion }),
+		optional("flow_name", func(i int) string { return of(i).FlowName }),
+		full("channel", func(i int) string { return string(of(i).Channel) }),
+		full("direction", func(i int) string { return string(of(i).Direction) }),
+		optional("from_number", func(i int) string { return of(i).FromNumber }),
+		optional("to_number", func(i int) string { return of(i).ToNumber }),
+		optional("customer_number", func(i int) string { return of(i).CustomerNumber }),
+		optional("telephony_sid", func(i int) string { return of(i).TelephonySID }),
+		full("status", func(i int) string { return string(of(i).Status) }),
+		optional("status_raw", func(i int) string { return of(i).StatusRaw }),
+		optional("end_reason", func(i int) string { return string(of(i).EndReason) }),
+		value("is_final", duckdb.TYPE_BOOLEAN, func(i int) bool { return of(i).Status.Final() }),
+		moment("started_at", func(i int) *time.Time { return of(i).StartedAt }),
+		moment("ended_at", func(i int) *time.Time { return of(i).EndedAt }),
+		pointed("duration_ms", duckdb.TYPE_BIGINT, func(i int) *int64 { return of(i).DurationMS }),
+		money("cost", func(i int) *call.Amount { return of(i).Cost }),
+		optional("cost_currency", func(i int) string { return of(i).CostCurrency }),
+		optional("summary", func(i int) string { return of(i).Summary }),
+		optional("recording_url", func(i int) string { return of(i).RecordingURL }),
+		pointed("is_test", duckdb.TYPE_BOOLEAN, func(i int) *bool { return of(i).IsTest }),
+		optional("metadata", func(i int) string { return of(i).Metadata }),
+		value("revision", duckdb.TYPE_INTEGER, func(i int) int32 { return list[i].revision() }),
+		value("first_seen_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].firstSeenAt() }),
+		value("changed_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].changedAt() }),
+		nothing("deleted_at"),
+	}}
+}
+
+func rowsOfCosts(list []childOf[call.Cost]) rows {
+	return rows{"main.call_costs", len(list), append(keys(list),
+		full("component", func(i int) string { return string(list[i].value.Component) }),
+		optional("vendor", func(i int) string { return list[i].value.Vendor }),
+		money("amount", func(i int) *call.Amount { return list[i].value.Amount }),
+		optional("currency", func(i int) string { return list[i].value.Currency }),
+		pointed("input_tokens", duckdb.TYPE_BIGINT, func(i int) *int64 { return list[i].value.InputTokens }),
+		pointed("output_tokens", duckdb.TYPE_BIGINT, func(i int) *int64 { return list[i].value.OutputTokens }),
+		moment("started_at", func(i int) *time.Time { return list[i].of.StartedAt }),
+	)}
+}
+
+func rowsOfMessages(list []childOf[call.Message]) rows {
+	return rows{"main.call_messages", len(list), append(keys(list),
+		optional("role", func(i int) string { return string(list[i].value.Role) }),
+		full("content", func(i int) string { return list[i].value.Content }),
+		pointed("offset_ms", duckdb.TYPE_BIGINT, func(i int) *int64 { return list[i].value.OffsetMS }),
+		moment("started_at", func(i int) *time.Time { return list[i].of.StartedAt }),
+	)}
+}
+
+func rowsOfFunctions(list []childOf[call.Function]) rows {
+	return rows{"main.call_functions", len(list), append(keys(list),
+		optional("name", func(i int) string { return list[i].value.Name }),
+		optional("params", func(i int) string { return list[i].value.Params }),
+		optional("result", func(i int) string { return list[i].value.Result }),
+		moment("started_at", func(i int) *time.Time { return list[i].of.StartedAt }),
+	)}
+}
+
+func rowsOfRevisions(list []childOf[field]) rows {
+	return rows{"main.call_revisions", len(list), []column{
+		full("source", func(i int) string { return list[i].of.Source }),
+		full("call_id", func(i int) string { return list[i].of.ID }),
+		value("revision", duckdb.TYPE_INTEGER, func(i int) int32 { return list[i].change.revision() }),
+		value("changed_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].change.obs.FetchedAt }),
+		full("field", func(i int) string { return list[i].value.name }),
+		optional("old_value", func(i int) string { return list[i].value.before }),
+		optional("new_value", func(i int) string { return list[i].value.after }),
+	}}
 }
 
 // childOf is one row that belongs to a call.
@@ -300,18 +342,20 @@ type childOf[T any] struct {
 	value  T
 }
 
-// key adds what a row of a child table begins with.
-func (c childOf[T]) key(r *row) {
-	r.word(c.of.Source)
-	r.text(c.of.ID)
-	r.add(c.seq)
+// keys are the columns that a child table begins with.
+func keys[T any](list []childOf[T]) []column {
+	return []column{
+		full("source", func(i int) string { return list[i].of.Source }),
+		full("call_id", func(i int) string { return list[i].of.ID }),
+		value("seq", duckdb.TYPE_INTEGER, func(i int) int32 { return list[i].seq }),
+	}
 }
 
-func children[T any](rows []childOf[T], c *change, values []T) []childOf[T] {
+func children[T any](list []childOf[T], c *change, values []T) []childOf[T] {
 	for i, v := range values {
-		rows = append(rows, childOf[T]{c, &c.obs.Call, int32(i), v})
+		list = append(list, childOf[T]{c, &c.obs.Call, int32(i), v})
 	}
-	return rows
+	return list
 }
 
 // revision is the number of the state being written: 1 for a new call, one more than before where a field differs.
@@ -325,41 +369,18 @@ func (c *change) revision() int32 {
 	return c.before.revision + 1
 }
 
-// fill makes a row of calls, in the order of its columns.
-func (c *change) fill(r *row) {
-	k := &c.obs.Call
-	firstSeenAt, changedAt := c.obs.FetchedAt, c.obs.FetchedAt
+// firstSeenAt is when the call was seen first.
+func (c *change) firstSeenAt() time.Time {
 	if c.before != nil {
-		firstSeenAt = c.before.firstSeenAt
-		if len(c.fields) == 0 {
-			changedAt = c.before.changedAt
-		}
+		return c.before.firstSeenAt
 	}
-	r.word(k.Source)
-	r.word(k.Provider)
-	r.text(k.ID)
-	r.word(k.AgentID)
-	r.word(k.AgentName)
-	r.word(k.AgentVersion)
-	r.word(k.FlowName)
-	r.word(string(k.Channel))
-	r.word(string(k.Direction))
-	r.text(k.FromNumber)
-	r.text(k.ToNumber)
-	r.text(k.CustomerNumber)
-	r.text(k.TelephonySID)
-	r.word(string(k.Status))
-	r.word(k.StatusRaw)
-	r.word(string(k.EndReason))
-	r.add(k.Status.Final())
-	r.time(k.StartedAt)
-	r.time(k.EndedAt)
-	r.count(k.DurationMS)
-	r.amount(k.Cost)
-	r.word(k.CostCurrency)
-	r.text(k.Summary)
-	r.text(k.RecordingURL)
-	r.truth(k.IsTest)
-	r.text(k.Metadata)
-	r.add(c.revision(), firstSeenAt, changedAt, nil)
+	return c.obs.FetchedAt
+}
+
+// changedAt is when a field of the call changed last.
+func (c *change) changedAt() time.Time {
+	if c.before != nil && len(c.fields) == 0 {
+		return c.before.changedAt
+	}
+	return c.obs.FetchedAt
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/duckdb/duckdb-go/v2"
+
 	"syncd/internal/call"
 )
 
@@ -133,11 +135,11 @@ func (tx *Tx) stage(ctx context.Context, keys []stagedKey) error {
 	if _, err := tx.ExecContext(ctx, newStage); err != nil {
 		return fmt.Errorf("clear the staging table: %w", err)
 	}
-	return tx.appendRows("temp", "main", "stage", len(keys), func(r *row, i int) {
-		r.full(keys[i].id)
-		r.full(string(keys[i].part))
-		r.add(int32(keys[i].n)) //nolint:gosec // one of some ten thousand
-	})
+	return tx.insertRows(ctx, rows{"temp.stage", len(keys), []column{
+		full("lookup", func(i int) string { return keys[i].id }),
+		full("part", func(i int) string { return string(keys[i].part) }),
+		value("n", duckdb.TYPE_INTEGER, func(i int) int32 { return int32(keys[i].n) }), //nolint:gosec // one of some ten thousand
+	}})
 }
 
 // findStaged looks the staged keys up among the rows that a condition on their start (alias c, literals only, so that DuckDB can leave

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/duckdb/duckdb-go/v2"
+
 	"syncd/internal/call"
 )
 
@@ -53,14 +55,15 @@ func (tx *Tx) findUnchanged(ctx context.Context, source, near string, batch []*c
 	if _, err := tx.ExecContext(ctx, newSeen); err != nil {
 		return nil, err
 	}
-	if err := tx.appendRows("temp", "main", "seen", len(plain), func(r *row, i int) {
-		c := batch[plain[i]]
-		r.full(c.old.key)
-		r.add(int32(plain[i]), c.parts[0].ContentHash, c.parts[0].Reading) //nolint:gosec // one of some ten thousand
-	}); err != nil {
+	if err := tx.insertRows(ctx, rows{"temp.seen", len(plain), []column{
+		full("lookup", func(i int) string { return batch[plain[i]].old.key }),
+		value("n", duckdb.TYPE_INTEGER, func(i int) int32 { return int32(plain[i]) }), //nolint:gosec // one of some ten thousand
+		value("content_hash", duckdb.TYPE_BIGINT, func(i int) int64 { return batch[plain[i]].parts[0].ContentHash }),
+		value("reading", duckdb.TYPE_BIGINT, func(i int) int64 { return batch[plain[i]].parts[0].Reading }),
+	}}); err != nil {
 		return nil, err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT s.n
+	found, err := tx.QueryContext(ctx, `SELECT s.n
 		FROM (SELECT call_id FROM calls AS c WHERE c.source = $1 AND (`+near+`) AND c.deleted_at IS NULL) AS c
 		JOIN seen AS s ON s.lookup = c.call_id
 		JOIN (SELECT call_id, content_hash, reading FROM raw_calls AS c WHERE c.source = $1 AND (`+near+`) AND c.part = 'list') AS r
@@ -68,15 +71,15 @@ func (tx *Tx) findUnchanged(ctx context.Context, source, near string, batch []*c
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	defer found.Close()
+	for found.Next() {
 		var n int
-		if err := rows.Scan(&n); err != nil {
+		if err := found.Scan(&n); err != nil {
 			return nil, err
 		}
 		unchanged[n] = true
 	}
-	return unchanged, rows.Err()
+	return unchanged, found.Err()
 }
 
 // plain names the calls of a batch that were seen in their list alone, and that no other id can name.

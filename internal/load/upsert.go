@@ -133,7 +133,7 @@ func (tx *Tx) Store(ctx context.Context, source string, f *Found) (Counts, error
 		return f.counts, fmt.Errorf("replace calls of %s: %w", source, err)
 	}
 	written := append(f.added, f.changed...)
-	if err := tx.insert(written); err != nil {
+	if err := tx.insert(ctx, written); err != nil {
 		return f.counts, fmt.Errorf("insert calls of %s: %w", source, err)
 	}
 	if err := tx.addDrift(ctx, source, written); err != nil {

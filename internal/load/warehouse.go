@@ -57,6 +57,7 @@ type Warehouse struct {
 	known   knownKeys
 
 	extents extents
+	pending *rows // those that are being inserted
 }
 
 // Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
@@ -125,6 +126,9 @@ func (w *Warehouse) dial(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, openError(err)), db.Close())
 	}
 	w.db, w.conn = db, conn
+	if err := w.offer(conn); err != nil {
+		return errors.Join(fmt.Errorf("open warehouse %s: %w", w.path, err), w.hangUp())
+	}
 	return nil
 }
 

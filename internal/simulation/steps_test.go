@@ -170,7 +170,11 @@ func (w *world) work(ctx context.Context) {
 				{Kind: "details", Details: true, Patient: true},
 			}
 		case 1:
-			until := s.config.Start.Add(time.Duration(w.rng.Int64N(int64(time.Since(s.config.Start)))))
+			past := time.Since(s.config.Start)
+			if past <= 0 {
+				break // a new start may lie ahead
+			}
+			until := s.config.Start.Add(time.Duration(w.rng.Int64N(int64(past))))
 			todo = append(todo, pipeline.Options{Kind: "backfill", Force: true, Parallel: 2, Range: checkpoint.Span{Since: s.config.Start, Until: until.Truncate(time.Microsecond)}})
 		}
 		for i, o := range todo {
