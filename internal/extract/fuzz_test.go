@@ -214,10 +214,17 @@ func roundTrip[T any](t *testing.T, form string, first T, writable bool) {
 }
 
 func FuzzUnixTime(f *testing.F) {
-	for _, seed := range []string{"0", "-0", "1741003200.25", "1e-999999999", "1e99", "1e5", "-5.5", "0x10", "1_0", "Inf", "NaN", "1741003200." + "0123456789012345678901234567890123456789012345678901234567890123456789"} {
+	for _, seed := range []string{"0", "-0", "1741003200.25", "1741003200000", "9999999999999.9", "12345678901234", "1.", "01.10", "1e-999999999", "1e99", "1e5", "-5.5", "0x10", "1_0", "Inf", "NaN", "1741003200." + "0123456789012345678901234567890123456789012345678901234567890123456789"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		// Nearly every start is read in a quick way, which must be what careful arithmetic says.
+		for _, unit := range []time.Duration{time.Second, time.Millisecond} {
+			quick, ok := unixTime(text, unit)
+			if careful, known := carefulUnix(text, unit); ok != known || !quick.Equal(careful) {
+				t.Errorf("%q of %s is read as %s %v, want %s %v", text, unit, quick, ok, careful, known)
+			}
+		}
 		at, ok := unixTime(text, time.Second)
 		if !ok {
 			return

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"syncd/internal/extract"
 )
 
 // Whatever the transform takes for a start, paging takes for one too, or the call has none to be paged by.
@@ -35,24 +33,6 @@ func TestStartsInEveryFormThatTheTransformReads(t *testing.T) {
 			}
 		}
 	}
-}
-
-func FuzzAStartIsReadAlikeInTheQuickWay(f *testing.F) {
-	for _, text := range []string{"0", "1741003200", "1741003200000", "1741003200.123456789", "1741003200.5", "9999999999999.9", "12345678901234", "-1", "1.", "01.10", "1e9", ""} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if len(text) > 100 {
-			return
-		}
-		for _, unit := range []time.Duration{time.Second, time.Millisecond} {
-			got, ok := extract.UnixTime(text, unit)
-			want, known := extract.CarefulUnixTime(text, unit)
-			if ok != known || !got.Equal(want) {
-				t.Errorf("%q of %s is read as %v %v, want %v %v", text, unit, got, ok, want, known)
-			}
-		}
-	})
 }
 
 func TestLongestID(t *testing.T) {

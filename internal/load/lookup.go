@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -90,10 +91,7 @@ func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error 
 			return err
 		}
 		if !empty {
-			if err := tx.stage(ctx, wanted); err != nil {
-				return err
-			}
-			if err := tx.findStaged(ctx, source, near, batch); err != nil {
+			if err := tx.find(ctx, source, near, wanted, batch); err != nil {
 				return err
 			}
 		}
@@ -102,10 +100,7 @@ func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error 
 	if err != nil || len(elsewhere) == 0 {
 		return err
 	}
-	if err := tx.stage(ctx, elsewhere); err != nil {
-		return err
-	}
-	search := func() error { return tx.findStaged(ctx, source, "true", batch) }
+	search := func() error { return tx.find(ctx, source, "true", elsewhere, batch) }
 	if tx.w.isLarge() {
 		return tx.w.widely(ctx, search)
 	}
@@ -142,19 +137,96 @@ func (tx *Tx) stage(ctx context.Context, keys []stagedKey) error {
 	}})
 }
 
-// findStaged looks the staged keys up among the rows that a condition on their start (alias c, literals only, so that DuckDB can leave
-// out what is out of range) lets through.
-func (tx *Tx) findStaged(ctx context.Context, source, where string, batch []*change) error {
-	rows, err := tx.QueryContext(ctx, `SELECT s.n, c.call_id, c.started_at, c.deleted_at IS NOT NULL, r.part, r.content_hash, r.reading
-		FROM (SELECT call_id, started_at, deleted_at FROM calls AS c WHERE c.source = $1 AND (`+where+`)) AS c
-		JOIN stage AS s ON s.lookup = c.call_id
-		LEFT JOIN (SELECT call_id, part, content_hash, reading FROM raw_calls AS c WHERE c.source = $1 AND (`+where+`)) AS r
-			ON r.call_id = c.call_id`, source)
+// few is how many keys are looked for by naming them. To plan a join of staged keys takes longer than to look for so many.
+const few = 100
+
+// find looks keys up among the rows that a condition on their start (alias c, literals only, so that DuckDB can leave out what is out of range)
+// lets through.
+func (tx *Tx) find(ctx context.Context, source, where string, keys []stagedKey, batch []*change) error {
+	if len(keys) > few {
+		if err := tx.stage(ctx, keys); err != nil {
+			return err
+		}
+		return tx.findStaged(ctx, source, where, batch)
+	}
+	of := make(map[string][]int, len(keys)) // the calls of the batch that an id may name
+	args := []any{source}
+	for _, k := range keys {
+		if of[k.id] == nil {
+			args = append(args, k.id)
+		}
+		of[k.id] = append(of[k.id], k.n)
+	}
+	named := ` WHERE c.source = ? AND (` + where + `) AND c.call_id IN (?` + strings.Repeat(", ?", len(args)-2) + `)`
+	found := false
+	if err := tx.each(ctx, `SELECT c.call_id, c.started_at, c.deleted_at IS NOT NULL FROM calls AS c`+named, args, func(rows *sql.Rows) error {
+		var (
+			id        string
+			startedAt sql.NullTime
+			deleted   bool
+		)
+		if err := rows.Scan(&id, &startedAt, &deleted); err != nil {
+			return err
+		}
+		found = true
+		for _, n := range of[id] {
+			batch[n].old.stored(id, startedAt, deleted)
+		}
+		return nil
+	}); err != nil || !found {
+		return err
+	}
+	return tx.each(ctx, `SELECT c.call_id, c.part, c.content_hash, c.reading FROM raw_calls AS c`+named, args, func(rows *sql.Rows) error {
+		var (
+			id string
+			p  knownPart
+		)
+		if err := rows.Scan(&id, (*string)(&p.part), &p.contentHash, &p.reading); err != nil {
+			return err
+		}
+		for _, n := range of[id] {
+			if batch[n].old.holds(id) {
+				batch[n].old.add(p)
+			}
+		}
+		return nil
+	})
+}
+
+// each calls do for every row of a query.
+func (tx *Tx) each(ctx context.Context, query string, args []any, do func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if err := do(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// stored notes a row of the call, under one of its ids.
+func (k *known) stored(id string, startedAt sql.NullTime, deleted bool) {
+	if k.holds(id) {
+		return
+	}
+	k.ids = append(k.ids, id)
+	k.startedAt = append(k.startedAt, timePointer(startedAt))
+	if id == k.key || len(k.ids) == 1 {
+		k.deleted = deleted
+	}
+}
+
+// findStaged looks the staged keys up.
+func (tx *Tx) findStaged(ctx context.Context, source, where string, batch []*change) error {
+	return tx.each(ctx, `SELECT s.n, c.call_id, c.started_at, c.deleted_at IS NOT NULL, r.part, r.content_hash, r.reading
+		FROM (SELECT call_id, started_at, deleted_at FROM calls AS c WHERE c.source = $1 AND (`+where+`)) AS c
+		JOIN stage AS s ON s.lookup = c.call_id
+		LEFT JOIN (SELECT call_id, part, content_hash, reading FROM raw_calls AS c WHERE c.source = $1 AND (`+where+`)) AS r
+			ON r.call_id = c.call_id`, []any{source}, func(rows *sql.Rows) error {
 		var (
 			n             int
 			id            string
@@ -167,18 +239,12 @@ func (tx *Tx) findStaged(ctx context.Context, source, where string, batch []*cha
 			return err
 		}
 		k := &batch[n].old
-		if !k.holds(id) {
-			k.ids = append(k.ids, id)
-			k.startedAt = append(k.startedAt, timePointer(startedAt))
-			if id == k.key || len(k.ids) == 1 {
-				k.deleted = deleted
-			}
-		}
+		k.stored(id, startedAt, deleted)
 		if part.Valid {
 			k.add(knownPart{call.Part(part.String), hash.Int64, reading.Int64})
 		}
-	}
-	return rows.Err()
+		return nil
+	})
 }
 
 // unmatched returns the keys that were not found near their start and that the warehouse may hold all the same.
