@@ -152,5 +152,5 @@ func peerRows(ours, decent, tuned *contender, calls int) []row {
 	again := func(c *contender, b *bar) row {
 		return row{What: "reading all again" + of + c.name, Unit: times, Figures: c.second.over(ours.second), Bar: b, Beside: beside(c, ours.second, c.second)}
 	}
-	return []row{first(decent, atLeast(3, 5)), again(decent, atLeast(5, 10)), first(tuned, atLeast(0.7, 1.5)), again(tuned, atLeast(1, 3))}
+	return []row{first(decent, atLeast(3, 5)), again(decent, atLeast(5, 10)), first(tuned, atLeast(0.7, 1)), again(tuned, atLeast(1.5, 3))}
 }
