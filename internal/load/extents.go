@@ -18,26 +18,30 @@ type extent struct{ oldest, newest time.Time }
 // worthwhile is from how many calls on knowing the extents is worth the question: for fewer, looking is as cheap.
 const worthwhile = 1000
 
-// isEmptyNear reports whether the warehouse has no call of a source between the starts, for certain.
-func (tx *Tx) isEmptyNear(ctx context.Context, source string, starts []*time.Time) (bool, error) {
-	lo, hi, null := bounds(starts)
-	if lo == nil || null {
-		return false, nil
-	}
+// within leaves out of a batch the calls that start beyond all that their source has stored. Windows overlap by a moment, so that of a large batch
+// there are often a few within.
+func (tx *Tx) within(ctx context.Context, source string, batch []*change) ([]*change, error) {
 	if tx.w.extents == nil {
-		if len(starts) < worthwhile {
-			return false, nil
+		if len(batch) < worthwhile {
+			return batch, nil
 		}
 		if err := tx.readExtents(ctx); err != nil {
-			return false, fmt.Errorf("read between which starts there are calls: %w", err)
+			return nil, fmt.Errorf("read between which starts there are calls: %w", err)
 		}
 	}
-	e, any := tx.w.extents[source]
-	if any && !hi.Before(e.oldest) && !lo.After(e.newest) {
-		return false, nil
+	before, during := tx.w.extents[source], tx.extents[source] // what this transaction has stored is not in the first
+	var some []*change
+	for _, c := range batch {
+		if lo, hi, null := bounds(startsOf([]*change{c})); lo == nil || null || before.meets(*lo, *hi) || during.meets(*lo, *hi) {
+			some = append(some, c)
+		}
 	}
-	e, any = tx.extents[source] // what this transaction has stored
-	return !any || hi.Before(e.oldest) || lo.After(e.newest), nil
+	return some, nil
+}
+
+// meets reports whether a stretch of starts touches an extent. The zero extent is that of nothing.
+func (e extent) meets(lo, hi time.Time) bool {
+	return !e.newest.IsZero() && !hi.Before(e.oldest) && !lo.After(e.newest)
 }
 
 func (tx *Tx) readExtents(ctx context.Context) error {

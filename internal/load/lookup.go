@@ -77,25 +77,16 @@ func (k *known) add(p knownPart) {
 
 // lookup finds what the warehouse has of each call of a batch.
 func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error {
-	wanted := make([]stagedKey, 0, len(batch))
-	for n, c := range batch {
-		wanted = append(wanted, stagedKey{id: c.old.key, n: n})
-		for _, alias := range c.aliases() {
-			wanted = append(wanted, stagedKey{id: alias, n: n})
-		}
+	some, err := tx.within(ctx, source, batch)
+	if err != nil {
+		return err
 	}
-	starts := startsOf(batch)
-	if near := between(starts); near != "" {
-		empty, err := tx.isEmptyNear(ctx, source, starts)
-		if err != nil {
+	if near := between(startsOf(some)); near != "" {
+		if err := tx.find(ctx, source, near, keysOf(some), some); err != nil {
 			return err
 		}
-		if !empty {
-			if err := tx.find(ctx, source, near, wanted, batch); err != nil {
-				return err
-			}
-		}
 	}
+	wanted := keysOf(batch)
 	elsewhere, err := tx.unmatched(ctx, source, wanted, batch)
 	if err != nil || len(elsewhere) == 0 {
 		return err
@@ -105,6 +96,18 @@ func (tx *Tx) lookup(ctx context.Context, source string, batch []*change) error 
 		return tx.w.widely(ctx, search)
 	}
 	return search()
+}
+
+// keysOf are all ids that calls may be stored under.
+func keysOf(batch []*change) []stagedKey {
+	keys := make([]stagedKey, 0, len(batch))
+	for n, c := range batch {
+		keys = append(keys, stagedKey{id: c.old.key, n: n})
+		for _, alias := range c.aliases() {
+			keys = append(keys, stagedKey{id: alias, n: n})
+		}
+	}
+	return keys
 }
 
 // aliases are the other ids that the observations of a call name.

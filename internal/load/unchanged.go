@@ -19,11 +19,10 @@ func (tx *Tx) leaveOut(ctx context.Context, source string, f *Found, batch []*ch
 	if len(batch) < worthwhile {
 		return batch, nil
 	}
-	starts := startsOf(batch)
-	if empty, err := tx.isEmptyNear(ctx, source, starts); empty || err != nil {
+	if some, err := tx.within(ctx, source, batch); len(some) < worthwhile || err != nil {
 		return batch, err
 	}
-	unchanged, err := tx.findUnchanged(ctx, source, between(starts), batch)
+	unchanged, err := tx.findUnchanged(ctx, source, between(startsOf(batch)), batch)
 	if err != nil {
 		return nil, err
 	}
