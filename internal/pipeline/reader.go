@@ -12,8 +12,8 @@ import (
 	"syncd/internal/panics"
 )
 
-// reader is one of those that read the windows of a run. Windows that were read to their end are committed together, as soon as that is worth it,
-// and while the next one is read: the provider need not wait for the disk, nor the disk for the provider. Whatever else the reader commits
+// reader is one of those that read the windows of a run. A window that was read to its end is committed while the next one is read: the provider
+// need not wait for the disk, nor the disk for the provider. Whatever else the reader commits
 // waits for that, so that it writes everything in the order in which it read it; and the next window is planned while they are claimed, so that
 // nothing is read twice.
 type reader struct {
@@ -81,27 +81,12 @@ func (r *reader) readClaimed(ctx context.Context, c claim) (next claim, err erro
 	}
 	r.sent(&rd.batch)
 	r.held, read = append(r.held, rd), true
-	if !r.worthwhile() {
-		return r.next(), nil
-	}
 	if err := r.await(); err != nil {
 		return claim{}, err
 	}
 	next = r.next()
 	r.close(ctx)
 	return next, nil
-}
-
-// worthwhile reports whether what is held is to be committed: it is as much as a batch may be, or was held for as long.
-func (r *reader) worthwhile() bool {
-	all := batch{since: r.now()}
-	for _, h := range r.held {
-		all.records, all.bytes = all.records+h.batch.records, all.bytes+h.batch.bytes
-		if h.batch.since.Before(all.since) {
-			all.since = h.batch.since
-		}
-	}
-	return all.full(r.now())
 }
 
 // readNext reads a window, and decides what it means where that failed. The reading is nil where the window is not to be closed, and the run

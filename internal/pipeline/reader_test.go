@@ -18,30 +18,6 @@ import (
 	"syncd/internal/transform"
 )
 
-// Windows that hold little are read faster than they could be committed one by one.
-func TestWindowsThatWereReadInAMomentAreOneCommit(t *testing.T) {
-	var commits atomic.Int64
-	w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(t.TempDir(), "calls.duckdb"), Commit: func(commit func() error) error {
-		commits.Add(1)
-		return commit()
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	s := provider(t, fakeapi.Voicy, 3000)
-	before := commits.Load()
-	run, err := newPipeline(w).Sync(t.Context(), s.source, everything)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What the source is, all that was read, that the provider's total was compared, and the end of the run.
-	if n := commits.Load() - before; run.Pages < 60 || n > 4 {
-		t.Errorf("%d pages were committed in %d transactions", run.Pages, n)
-	}
-	mirrors(t, w, s)
-}
-
 // The provider must not wait for the disk: while a window is committed, the next one is asked for.
 func TestTheNextWindowIsReadWhileOneIsCommitted(t *testing.T) {
 	// Every window is one page, and every look at the clock three seconds later, so that each is worth a commit of its own.
