@@ -203,21 +203,16 @@ func (b Book) With(w Window) Book {
 	return next
 }
 
-// CloseTx turns windows that were read to their end into facts, compacts the ledger of their source, and returns the book as it will be
+// CloseTx turns a window that was read to its end into facts, compacts the ledger of its source, and returns the book as it will be
 // once the caller has committed. It writes only the rows that change.
 //
-// If the process dies before the commit, the windows are as they were last saved, and what was read of them since is read again.
-func CloseTx(ctx context.Context, tx Tx, source string, b Book, ages []time.Duration, windows ...Window) (Book, error) {
-	next := b
-	facts := slices.Clone(b.Facts)
-	for _, w := range windows {
-		if err := dropTx(ctx, tx, w); err != nil {
-			return b, fmt.Errorf("close window %s of %s: %w", w.Span, source, err)
-		}
-		next = next.without(w)
-		facts = append(facts, Read(w.Span, w.ReadAt, ages)...)
+// If the process dies before the commit, the window is still open at its last saved position and its last pages are read again.
+func CloseTx(ctx context.Context, tx Tx, source string, b Book, w Window, ages []time.Duration) (Book, error) {
+	if err := dropTx(ctx, tx, w); err != nil {
+		return b, fmt.Errorf("close window %s of %s: %w", w.Span, source, err)
 	}
-	next.Facts = Compact(facts, ages)
+	next := b.without(w)
+	next.Facts = Compact(append(slices.Clone(b.Facts), Read(w.Span, w.ReadAt, ages)...), ages)
 	var added []*Fact
 	kept := make(map[int64]bool)
 	for i, f := range next.Facts {

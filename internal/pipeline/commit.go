@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	"go.uber.org/zap"
 
@@ -13,7 +12,7 @@ import (
 	"syncd/internal/load"
 )
 
-// step is what a commit does to the ledger: save or restart the window. It returns the book and the window as they will be.
+// step is what a commit does to the ledger: save, restart or close the window. It returns the book and the window as they will be.
 type step func(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error)
 
 // saveWindow keeps the window open at its position. A window that failed before its first page is kept too, so that it can be seen.
@@ -35,69 +34,31 @@ func (r *run) restartWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book,
 	return b.With(w), w, err
 }
 
-// closeWindows turns windows into facts, marks the calls that their readings found to be gone, and takes them off what is to be read again.
-func (r *run) closeWindows(ctx context.Context, tx *load.Tx, b checkpoint.Book, read []*reading) (checkpoint.Book, error) {
-	windows := make([]checkpoint.Window, len(read))
-	for i, rd := range read {
-		windows[i] = rd.window
-		if len(rd.gone) == 0 {
-			continue
-		}
+// closeWindow turns the window into facts, marks the calls that it found to be gone, and takes it off what is to be read again.
+func (r *run) closeWindow(ctx context.Context, tx *load.Tx, b checkpoint.Book, rd *reading) (checkpoint.Book, checkpoint.Window, error) {
+	if len(rd.gone) > 0 {
 		if _, err := tx.MarkDeleted(ctx, r.source.Name, rd.gone, r.now(), rd.goneReading); err != nil {
-			return b, err
+			return b, rd.window, err
 		}
 	}
 	if r.options.Force {
-		if err := checkpoint.SaveForcedTx(ctx, tx, r.source.Name, r.options.Range, r.leftOf(read), r.now()); err != nil {
-			return b, err
+		left := checkpoint.Without(r.forced, rd.window.Span)
+		if err := checkpoint.SaveForcedTx(ctx, tx, r.source.Name, r.options.Range, left, r.now()); err != nil {
+			return b, rd.window, err
 		}
 	}
-	return checkpoint.CloseTx(ctx, tx, r.source.Name, b, r.source.Ages, windows...)
+	book, err := checkpoint.CloseTx(ctx, tx, r.source.Name, b, rd.window, r.source.Ages)
+	return book, rd.window, err
 }
 
-// leftOf is what is to be read again once some windows are closed.
-func (r *run) leftOf(read []*reading) []checkpoint.Span {
-	left := r.forced
-	for _, rd := range read {
-		left = checkpoint.Without(left, rd.window.Span)
-	}
-	return left
-}
-
-// commit makes the batch of a reading, the step of the ledger and the run's counts durable together, and then forgets the batch.
-func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
-	var window checkpoint.Window
-	return r.commitAll(ctx, []*reading{rd}, func(ctx context.Context, tx *load.Tx, b checkpoint.Book) (_ checkpoint.Book, err error) {
-		b, window, err = ledger(ctx, tx, b, rd)
-		return b, err
-	}, func() {
-		rd.window, *rd.claimed = window, window.Span // a window may end earlier than it was planned to
-	})
-}
-
-// commitClosed makes the batches of readings that came to their end durable, with the facts that they prove.
-func (r *run) commitClosed(ctx context.Context, read []*reading) error {
-	return r.commitAll(ctx, read, func(ctx context.Context, tx *load.Tx, b checkpoint.Book) (checkpoint.Book, error) {
-		return r.closeWindows(ctx, tx, b, read)
-	}, func() {
-		if r.options.Force {
-			r.forced = r.leftOf(read)
-		}
-		for _, rd := range read {
-			r.read[keyOf(*rd.claimed)] = true
-		}
-	})
-}
-
-// commitAll makes the batches of some readings, what it means for the ledger and the run's counts durable together, and then forgets the batches.
-// Once it is done, the desk being locked, then is called.
+// commit makes the batch, the step of the ledger and the run's counts durable together, and then forgets the batch.
 //
-// If the process dies before the commit returns, the file holds the state before the batches: the same pages are asked for again and nothing
+// If the process dies before the commit returns, the file holds the state before the batch: the same pages are asked for again and nothing
 // is lost or doubled. If it dies after, the next process goes on from the new position. Being told to stop does not interrupt it: a batch is
 // small, and finishing it is the quickest way to stop well.
-func (r *run) commitAll(ctx context.Context, read []*reading, ledger func(context.Context, *load.Tx, checkpoint.Book) (checkpoint.Book, error), then func()) error {
+func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 	ctx = context.WithoutCancel(ctx)
-	b := merged(read)
+	b := &rd.batch
 	d := r.desk
 	d.writing.Lock()
 	defer d.writing.Unlock()
@@ -107,6 +68,7 @@ func (r *run) commitAll(ctx context.Context, read []*reading, ledger func(contex
 	var (
 		record load.Run
 		book   checkpoint.Book
+		window checkpoint.Window
 	)
 	err := r.write(ctx, func(tx *load.Tx) error {
 		counts, err := r.store(ctx, tx, b)
@@ -116,62 +78,36 @@ func (r *run) commitAll(ctx context.Context, read []*reading, ledger func(contex
 		if err := tx.Reject(ctx, r.record.ID, b.rejects); err != nil {
 			return err
 		}
-		for _, rd := range read {
-			if rd.batch.shifts == 0 {
-				continue
-			}
-			if err := tx.AddDrift(ctx, r.source.Name, shifted(rd.window), r.now(), int64(rd.batch.shifts)); err != nil {
+		if b.shifts > 0 {
+			if err := tx.AddDrift(ctx, r.source.Name, shifted(rd.window), r.now(), int64(b.shifts)); err != nil {
 				return err
 			}
 		}
-		if book, err = ledger(ctx, tx, before); err != nil {
+		if book, window, err = ledger(ctx, tx, before, rd); err != nil {
 			return err
 		}
 		record = r.added(counts, b)
 		return r.saveRun(ctx, tx, record)
 	})
-	spans := spansOf(read)
 	if err != nil {
-		return fmt.Errorf("%s: commit %d records of %s: %w", r.source.Name, b.records, spans, err)
+		return fmt.Errorf("%s: commit %d records of %s: %w", r.source.Name, b.records, rd.window.Span, err)
 	}
-	r.Log.Debug("commit", zap.String("source", r.source.Name), zap.String("span", spans), zap.Int64("pages", b.pages), zap.Int64("records", b.records),
+	r.Log.Debug("commit", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int64("pages", b.pages), zap.Int64("records", b.records),
 		zap.Int64("inserted", record.Inserted), zap.Int64("updated", record.Updated), zap.Int64("unchanged", record.Unchanged), zap.Int64("rejected", record.Rejected))
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	then()
-	r.changed(record)
-	r.record, d.book = record, book
-	for _, rd := range read {
-		r.endReadings(rd)
-		rd.batch = batch{}
+	if rd.closing {
+		r.read[keyOf(window.Span)] = true
+		if r.options.Force {
+			r.forced = checkpoint.Without(r.forced, window.Span)
+		}
 	}
+	r.endReadings(rd)
+	r.changed(record)
+	r.record, d.book, rd.window, rd.batch = record, book, window, batch{}
+	*rd.claimed = window.Span // a window may end earlier than it was planned to
 	r.progress()
 	return nil
-}
-
-// merged is the batches of some readings as one.
-func merged(read []*reading) *batch {
-	if len(read) == 1 {
-		return &read[0].batch
-	}
-	all := &batch{unread: make(map[*call.Observation]extract.Record)}
-	for _, rd := range read {
-		b := &rd.batch
-		all.pages, all.records, all.bytes, all.shifts = all.pages+b.pages, all.records+b.records, all.bytes+b.bytes, all.shifts+b.shifts
-		all.requests, all.retries = max(all.requests, b.requests), max(all.retries, b.retries)
-		all.observations = append(all.observations, b.observations...)
-		all.rejects = append(all.rejects, b.rejects...)
-		maps.Copy(all.unread, b.unread)
-	}
-	return all
-}
-
-// spansOf names the windows of some readings.
-func spansOf(read []*reading) string {
-	if len(read) == 1 {
-		return read[0].window.Span.String()
-	}
-	return fmt.Sprintf("%s and %d more windows", read[0].window.Span, len(read)-1)
 }
 
 // changed notes whether a commit changed a call: then details may be due that were not before.

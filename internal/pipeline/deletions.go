@@ -28,7 +28,7 @@ const vanishedLimit = 20
 // closeRead closes a window whose count agrees, with what it tells of calls that are gone.
 func (r *reader) closeRead(ctx context.Context, rd *reading) error {
 	if rd.earlier && rd.whole() {
-		if err := r.settle(ctx); err != nil { // what the window before has stored may lie in this one
+		if err := r.settle(); err != nil { // what the window before has stored may lie in this one
 			return err
 		}
 		if err := r.findGone(ctx, rd); err != nil {

@@ -13,26 +13,24 @@ import (
 )
 
 // reader is one of those that read the windows of a run. A window that was read to its end is committed while the next one is read: the provider
-// need not wait for the disk, nor the disk for the provider. Whatever else the reader commits
-// waits for that, so that it writes everything in the order in which it read it; and the next window is planned while they are claimed, so that
-// nothing is read twice.
+// need not wait for the disk, nor the disk for the provider. Whatever else the reader commits waits for that, so that it writes everything in the
+// order in which it read it; and the next window is planned while the one before is claimed, so that nothing is read twice.
 type reader struct {
 	*run
-	held    []*reading // of windows that were read to their end, and are not committed yet
-	closing *closing   // nil: none
+	closing *closing // nil: none
 }
 
-// closing is windows that are being committed as facts.
+// closing is a window that is being committed as a fact.
 type closing struct {
 	done chan struct{}
 	err  error // valid once done is closed
 }
 
-// readWindows reads one window after another, the first of which is claimed. When it returns, nothing is held or being committed any more.
+// readWindows reads one window after another, the first of which is claimed. When it returns, nothing is being committed any more.
 func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 	defer func() {
 		// That a commit failed is news, that the run was told to stop is none.
-		if serr := r.settle(ctx); serr != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		if serr := r.settle(); serr != nil && (err == nil || errors.Is(err, context.Canceled)) {
 			err = serr
 		}
 	}()
@@ -48,8 +46,8 @@ func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 				return err
 			}
 			continue
-		case r.closing != nil || len(r.held) > 0: // what is not closed yet may be all that is left, or leave more to do
-			if err := r.settle(ctx); err != nil {
+		case r.closing != nil: // what is not closed yet may be all that is left, or leave more to do
+			if err := r.settle(); err != nil {
 				return err
 			}
 		case c.freed == nil:
@@ -66,9 +64,9 @@ func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 // readClaimed reads a window that next has claimed, closes it in its turn, and claims the next one. The window is given back when it is closed, or
 // when it was not read to its end, even if that panics.
 func (r *reader) readClaimed(ctx context.Context, c claim) (next claim, err error) {
-	read := false
+	var read *reading
 	defer func() {
-		if !read {
+		if read == nil {
 			r.desk.release(c.claimed)
 		}
 	}()
@@ -79,13 +77,12 @@ func (r *reader) readClaimed(ctx context.Context, c claim) (next claim, err erro
 	if rd == nil {
 		return r.next(), nil
 	}
-	r.sent(&rd.batch)
-	r.held, read = append(r.held, rd), true
-	if err := r.await(); err != nil {
+	if err := r.settle(); err != nil {
+		r.endReadings(rd)
 		return claim{}, err
 	}
-	next = r.next()
-	r.close(ctx)
+	next, read = r.next(), rd
+	r.close(ctx, rd)
 	return next, nil
 }
 
@@ -110,43 +107,32 @@ func (r *reader) readNext(ctx context.Context, c claim) (*reading, error) {
 	if err == nil {
 		return rd, nil
 	}
-	if serr := r.settle(ctx); serr != nil {
+	if serr := r.settle(); serr != nil {
 		return nil, fmt.Errorf("%w; before that: %s", serr, err.Error()) // what failed first no longer decides what happens
 	}
 	return nil, r.windowFailed(ctx, rd, w, err)
 }
 
-// close commits what is held, in the background.
+// close commits a window that was read to its end, in the background, and gives it back.
 //
-// If the process dies before that commit returns, those windows are read again from where they were saved last, and what was read of the next
-// one is read again, too.
-func (r *reader) close(ctx context.Context) {
+// If the process dies before that commit returns, the window is read again from where it was saved last, and what was read of the next one is
+// read again, too.
+func (r *reader) close(ctx context.Context, rd *reading) {
 	c := &closing{done: make(chan struct{})}
 	r.closing = c
-	all := r.held
-	r.held = nil
+	r.sent(&rd.batch)
 	go func() {
 		defer close(c.done)
-		c.err = panics.Guard(func() error { return r.commitHeld(ctx, all) })
+		defer r.desk.release(rd.claimed)
+		defer r.endReadings(rd)
+		if c.err = panics.Guard(func() error { return r.run.commit(ctx, rd, r.closeWindow) }); c.err == nil && len(rd.gone) > 0 {
+			r.Log.Info("calls were deleted at the provider", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Int("calls", len(rd.gone)))
+		}
 	}()
 }
 
-// commitHeld commits windows that were read to their end, and gives them back, even if that panics.
-func (r *reader) commitHeld(ctx context.Context, read []*reading) error {
-	defer r.giveBack(read)
-	if err := r.commitClosed(ctx, read); err != nil {
-		return err
-	}
-	for _, rd := range read {
-		if len(rd.gone) > 0 {
-			r.Log.Info("calls were deleted at the provider", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Int("calls", len(rd.gone)))
-		}
-	}
-	return nil
-}
-
-// await waits until what is being committed is. Its error ends the run.
-func (r *reader) await() error {
+// settle waits until the window before is closed. Its error ends the run.
+func (r *reader) settle() error {
 	if r.closing == nil {
 		return nil
 	}
@@ -156,32 +142,9 @@ func (r *reader) await() error {
 	return err
 }
 
-// settle commits all that was read to its end. Where an earlier commit failed, what is held is given up: the ledger never heard of it.
-func (r *reader) settle(ctx context.Context) error {
-	err := r.await()
-	all := r.held
-	r.held = nil
-	switch {
-	case len(all) == 0:
-		return err
-	case err == nil:
-		return r.commitHeld(ctx, all)
-	}
-	r.giveBack(all)
-	return err
-}
-
-// giveBack says that nothing more comes of some readings.
-func (r *reader) giveBack(read []*reading) {
-	for _, rd := range read {
-		r.endReadings(rd)
-		r.desk.release(rd.claimed)
-	}
-}
-
 // commit makes a batch durable once all that was read before is.
 func (r *reader) commit(ctx context.Context, rd *reading, ledger step) error {
-	if err := r.settle(ctx); err != nil {
+	if err := r.settle(); err != nil {
 		return err
 	}
 	r.sent(&rd.batch)
