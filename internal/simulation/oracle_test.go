@@ -156,6 +156,7 @@ func (w *world) converge() {
 			w.must(s, pipeline.Options{Kind: "backfill", Force: true, AcceptDeletions: true, Range: checkpoint.Span{Since: s.config.Start, Until: epoch.Add(72 * time.Hour)}})
 		}
 	}
+	w.untilDone() // a call that was listed without its id is first read by the backfill, and its details are due then
 	w.newReread, w.ending = false, true
 	w.check()
 	if missing := w.ask(`SELECT source, since, until, error FROM sync.gaps_at(?) WHERE state = 'missing'`, time.Now()); len(missing) > 0 {
