@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -196,4 +197,33 @@ func TestTheFileAloneIsTheWarehouseAfterClosing(t *testing.T) {
 	defer w.Close()
 	expect(t, w, `SELECT call_id FROM calls`, "1")
 	expect(t, w, `SELECT (count(*) = max(version) AND count(DISTINCT version) = max(version))::VARCHAR FROM sync.schema_versions`, "true")
+}
+
+func TestALongLogIsWrittenIntoTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.duckdb")
+	w, err := load.Open(t.Context(), load.Options{Path: path, LongestLog: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	log := func() int64 {
+		info, err := os.Stat(path + ".wal")
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	upsert(t, w, batch(0, 100)...)
+	if log() == 0 {
+		t.Error("a short log was written into the file")
+	}
+	for n := range 10 {
+		upsert(t, w, batch(1000*n+100, 1000)...)
+		if n := log(); n >= 1<<20 {
+			t.Fatalf("the log has %d bytes", n)
+		}
+	}
+	expect(t, w, `SELECT count(*) FROM calls`, "10100")
 }

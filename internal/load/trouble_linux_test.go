@@ -54,3 +54,26 @@ func TestAWriterOutlivesAFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// A log that has become long is written into the file after the commit. Where that fails, the commit is told as one that may have happened, and has.
+func TestALogThatCannotBeWrittenIntoTheFileIsToldOf(t *testing.T) {
+	smalldisk.Run(t, 32<<20, func(t *testing.T, dir string) {
+		w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(dir, "calls.duckdb"), LongestLog: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		upsert(t, w, batch(0, 100)...)
+		empty := smalldisk.Fill(t, dir, 256<<10)
+		epoch := w.Epoch()
+		err = w.Write(t.Context(), func(tx *load.Tx) error {
+			_, err := tx.Upsert(t.Context(), "s", batch(100, 1))
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), "checkpoint: ") || !strings.Contains(err.Error(), "the disk is full: make room") || w.Epoch() == epoch {
+			t.Fatalf("got %v at epoch %d, want a checkpoint that finds the disk full, and another epoch than %d", err, w.Epoch(), epoch)
+		}
+		empty()
+		expect(t, w, `SELECT count(*) FROM calls`, "101")
+	})
+}

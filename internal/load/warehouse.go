@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
@@ -33,6 +34,7 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
+	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 1 GiB
 
 	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
 	// when a commit fails before it is durable, and when it is durable and its caller is told that it failed.
@@ -54,6 +56,7 @@ type Warehouse struct {
 	conn    *sql.Conn
 	lost    bool // DuckDB refuses everything until the file is opened again
 	threads int  // for what is done widely
+	longest int64
 	known   knownKeys
 
 	extents extents
@@ -91,6 +94,11 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	}
 	if o.Threads > 0 {
 		w.threads = o.Threads
+	}
+	// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is written into the file
+	// at the end of a run, and before that only where it would fill the disk, and take long to be read again.
+	if w.longest = o.LongestLog; w.longest == 0 {
+		w.longest = 1 << 30
 	}
 	if err := w.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.Close())
@@ -141,6 +149,12 @@ func (w *Warehouse) widely(ctx context.Context, work func() error) error {
 	if _, err := w.conn.ExecContext(ctx, "SET threads = "+strconv.Itoa(w.threads)); err != nil {
 		return fmt.Errorf("use %d threads: %w", w.threads, err)
 	}
+	// A thread that has just been started looks for work without resting, and would take the whole of it before ours does, which then keeps a core
+	// busy with waiting: in one checkpoint of five, half as long again, and twice the CPU. One that rests only helps.
+	select {
+	case <-time.After(5 * time.Millisecond):
+	case <-ctx.Done():
+	}
 	err := work()
 	if _, nerr := w.conn.ExecContext(context.WithoutCancel(ctx), "SET threads = 1"); nerr != nil && err == nil {
 		err = fmt.Errorf("use one thread: %w", nerr)
@@ -164,9 +178,7 @@ func settings(o Options) url.Values {
 		"access_mode": {"READ_WRITE"},
 		// Any DuckDB from 1.2 opens the file, and raw payloads take a sixth of the room.
 		"storage_compatibility_version": {"v1.2.0"},
-		// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is
-		// written into the file at the end of every run instead.
-		"checkpoint_threshold": {"1GB"},
+		"checkpoint_threshold":          {"1000TB"}, // within a commit, a checkpoint would have one thread: see Write
 		// DuckDB compresses long text with ZSTD where its average is above 4 KiB. Payloads of several providers in one file stay below that,
 		// and then are stored as they are: ten times the room.
 		"zstd_min_string_length":       {"64"},
@@ -265,6 +277,14 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		return fmt.Errorf("commit: %w", w.trouble(err))
 	}
 	done = true
+	if info, serr := os.Stat(w.path + ".wal"); serr != nil || info.Size() < w.longest {
+		return nil // no log is a short one
+	}
+	// What was committed stays so if the process dies here, or if this fails, which is told as a commit is that failed and may be durable.
+	if err := w.checkpoint(unstopped); err != nil {
+		w.epoch.Add(1)
+		return err
+	}
 	return nil
 }
 
@@ -280,6 +300,10 @@ func (w *Warehouse) Checkpoint(ctx context.Context) error {
 	if err := w.reopen(ctx); err != nil {
 		return err
 	}
+	return w.checkpoint(ctx)
+}
+
+func (w *Warehouse) checkpoint(ctx context.Context) error {
 	err := w.widely(ctx, func() error {
 		_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
 		return err

@@ -12,18 +12,21 @@ import (
 	"syncd/internal/panics"
 )
 
-// reader is one of those that read the windows of a run. A window that was read to its end is committed while the next one is read: the provider
-// need not wait for the disk, nor the disk for the provider. Whatever else the reader commits waits for that, so that it writes everything in the
-// order in which it read it; and the next window is planned while the one before is claimed, so that nothing is read twice.
+// reader is one of those that read the windows of a run. What was read is committed while it reads on: the provider need not wait for the disk, nor
+// the disk for the provider. One batch is under way at a time, and whatever the reader commits next waits for it, so that it writes everything in
+// the order in which it read it; and the next window is planned while the one before is claimed, so that nothing is read twice.
 type reader struct {
 	*run
-	closing *closing // nil: none
+	behind *behind // nil: nothing is under way
 }
 
-// closing is a window that is being committed as a fact.
-type closing struct {
+// behind is a commit that goes on behind the reader's back.
+type behind struct {
 	done chan struct{}
 	err  error // valid once done is closed
+
+	// The window, where it is read on, and what was taken from it to be saved. The window's row has its id once that is done.
+	reading, saved *reading
 }
 
 // readWindows reads one window after another, the first of which is claimed. When it returns, nothing is being committed any more.
@@ -46,7 +49,7 @@ func (r *reader) readWindows(ctx context.Context, c claim) (err error) {
 				return err
 			}
 			continue
-		case r.closing != nil: // what is not closed yet may be all that is left, or leave more to do
+		case r.behind != nil: // what is not closed yet may be all that is left, or leave more to do
 			if err := r.settle(); err != nil {
 				return err
 			}
@@ -113,33 +116,58 @@ func (r *reader) readNext(ctx context.Context, c claim) (*reading, error) {
 	return nil, r.windowFailed(ctx, rd, w, err)
 }
 
-// close commits a window that was read to its end, in the background, and gives it back.
+// close commits a window that was read to its end, while the next one is read, and gives it back.
 //
 // If the process dies before that commit returns, the window is read again from where it was saved last, and what was read of the next one is
 // read again, too.
 func (r *reader) close(ctx context.Context, rd *reading) {
-	c := &closing{done: make(chan struct{})}
-	r.closing = c
-	r.sent(&rd.batch)
-	go func() {
-		defer close(c.done)
+	r.leaveBehind(&behind{}, rd, func() error {
 		defer r.desk.release(rd.claimed)
-		defer r.endReadings(rd)
-		if c.err = panics.Guard(func() error { return r.run.commit(ctx, rd, r.closeWindow) }); c.err == nil && len(rd.gone) > 0 {
+		err := r.run.commit(ctx, rd, r.closeWindow)
+		if err == nil && len(rd.gone) > 0 {
 			r.Log.Info("calls were deleted at the provider", zap.String("source", r.source.Name), zap.Stringer("window", rd.window.Span), zap.Int("calls", len(rd.gone)))
 		}
+		return err
+	})
+}
+
+// save commits what was read of a window so far, with the position after it, while the window is read on.
+//
+// If the process dies before that commit returns, the window is read again from where it was saved before.
+func (r *reader) save(ctx context.Context, rd *reading) error {
+	if err := r.settle(); err != nil {
+		return err
+	}
+	saved := &reading{window: rd.window, claimed: rd.claimed, again: rd.again, batch: rd.batch}
+	rd.batch = batch{}
+	r.leaveBehind(&behind{reading: rd, saved: saved}, saved, func() error { return r.run.commit(ctx, saved, r.saveWindow) })
+	return nil
+}
+
+// leaveBehind has a commit of what was read done in the background. Nothing else is under way.
+func (r *reader) leaveBehind(b *behind, rd *reading, commit func() error) {
+	b.done = make(chan struct{})
+	r.behind = b
+	r.sent(&rd.batch)
+	go func() {
+		defer close(b.done)
+		defer r.endReadings(rd)
+		b.err = panics.Guard(commit)
 	}()
 }
 
-// settle waits until the window before is closed. Its error ends the run.
+// settle waits until nothing is under way. The error of what was ends the run.
 func (r *reader) settle() error {
-	if r.closing == nil {
+	b := r.behind
+	if b == nil {
 		return nil
 	}
-	<-r.closing.done
-	err := r.closing.err
-	r.closing = nil
-	return err
+	<-b.done
+	r.behind = nil
+	if b.err == nil && b.saved != nil {
+		b.reading.window.ID = b.saved.window.ID
+	}
+	return b.err
 }
 
 // commit makes a batch durable once all that was read before is.

@@ -18,17 +18,54 @@ import (
 	"syncd/internal/transform"
 )
 
-// The provider must not wait for the disk: while a window is committed, the next one is asked for.
-func TestTheNextWindowIsReadWhileOneIsCommitted(t *testing.T) {
-	// Every window is one page, and every look at the clock three seconds later, so that each is worth a commit of its own.
-	s := provider(t, fakeapi.Voicy, 500, func(_ *fakeapi.Options, a *extract.Account, _ *transform.Options) { a.PageSize = 1000 })
-	var commits, looks, opened atomic.Int64
-	var ahead atomic.Bool
+// The provider must not wait for the disk: while a window is committed, the next one is asked for, and while a part of one is, its next page.
+func TestTheReaderReadsOnWhileACommitIsUnderWay(t *testing.T) {
+	day := checkpoint.Span{Since: present.AddDate(0, 0, -3), Until: present.AddDate(0, 0, -2)}
+	for name, c := range map[string]struct {
+		page int
+		span checkpoint.Span
+	}{
+		"windows of one page": {1000, checkpoint.Span{Since: present.AddDate(0, -3, 0), Until: present.AddDate(0, 0, -1)}},
+		"one window of pages": {1, day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := provider(t, fakeapi.Voicy, 500, func(_ *fakeapi.Options, a *extract.Account, _ *transform.Options) { a.PageSize = c.page })
+			var commits, looks, opened atomic.Int64
+			var ahead atomic.Bool
+			w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(t.TempDir(), "calls.duckdb"), Commit: func(commit func() error) error {
+				pages := commits.Add(1) - opened.Load() - 1 // the first commit after the opening records the source
+				for deadline := time.Now().Add(5 * time.Second); opened.Load() > 0 && pages > 0 && !ahead.Load() && time.Now().Before(deadline); {
+					ahead.Store(s.fake.RequestCount() > pages)
+					time.Sleep(time.Millisecond) // the request comes over real HTTP, from a goroutine that is not ours
+				}
+				return commit()
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			opened.Store(commits.Load())
+			p := newPipeline(w)
+			p.Now = func() time.Time { return present.Add(time.Duration(looks.Add(1)) * 3 * time.Second) } // each page is worth a commit of its own
+			run, err := p.Sync(t.Context(), s.source, pipeline.Options{Kind: "backfill", Range: c.span})
+			if err != nil || run.Records < 3 {
+				t.Fatalf("%d records, %v", run.Records, err)
+			}
+			if !ahead.Load() {
+				t.Error("nothing was asked for while a commit was under way")
+			}
+		})
+	}
+}
+
+// What was read on while a part of a window could not be kept is not kept either: the position never gets ahead of the calls.
+func TestAPartThatIsNotKeptEndsTheReading(t *testing.T) {
+	s := provider(t, fakeapi.Voicy, 500, func(_ *fakeapi.Options, a *extract.Account, _ *transform.Options) { a.PageSize = 1 })
+	var looks, commits atomic.Int64
+	gone := errors.New("the disk is gone")
 	w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(t.TempDir(), "calls.duckdb"), Commit: func(commit func() error) error {
-		windows := commits.Add(1) - opened.Load() - 1 // the first commit after the opening records the source
-		for deadline := time.Now().Add(5 * time.Second); opened.Load() > 0 && windows > 0 && !ahead.Load() && time.Now().Before(deadline); {
-			ahead.Store(s.fake.RequestCount() > windows)
-			time.Sleep(time.Millisecond) // the request comes over real HTTP, from a goroutine that is not ours
+		if s.fake.RequestCount() > 0 && commits.Add(1) == 2 {
+			return gone
 		}
 		return commit()
 	}})
@@ -36,15 +73,22 @@ func TestTheNextWindowIsReadWhileOneIsCommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	opened.Store(commits.Load())
 	p := newPipeline(w)
 	p.Now = func() time.Time { return present.Add(time.Duration(looks.Add(1)) * 3 * time.Second) }
-	quarter := checkpoint.Span{Since: present.AddDate(0, -3, 0), Until: present.AddDate(0, 0, -1)}
-	if _, err := p.Sync(t.Context(), s.source, pipeline.Options{Kind: "backfill", Range: quarter}); err != nil {
+	o := pipeline.Options{Kind: "backfill", Range: checkpoint.Span{Since: present.AddDate(0, 0, -3), Until: present.AddDate(0, 0, -2)}}
+	run, err := p.Sync(t.Context(), s.source, o)
+	if !errors.Is(err, gone) || run.Outcome != "failed" || run.Inserted != 1 {
+		t.Fatalf("outcome %s, %d inserted, error %v; want one and %v", run.Outcome, run.Inserted, err, gone)
+	}
+	undisturbed := warehouse(t, filepath.Join(t.TempDir(), "undisturbed.duckdb"))
+	defer undisturbed.Close()
+	all, err := newPipeline(undisturbed).Sync(t.Context(), s.source, o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if !ahead.Load() {
-		t.Error("nothing was asked for while a window was committed")
+	again, err := p.Sync(t.Context(), s.source, o)
+	if err != nil || again.Inserted != all.Inserted-1 || again.Unchanged > 0 {
+		t.Errorf("then: %d inserted, %d unchanged, %v; want %d and none", again.Inserted, again.Unchanged, err, all.Inserted-1)
 	}
 }
 

@@ -89,11 +89,13 @@ func (r *reader) readWindow(ctx context.Context, c claim) (rd *reading, pages in
 			if err != nil || !again {
 				return rd, pages, err
 			}
-		case ctx.Err() != nil || rd.batch.full(r.now()):
+		case ctx.Err() != nil:
 			if err := r.commit(ctx, rd, r.saveWindow); err != nil {
 				return rd, rd.window.Pages, err
 			}
-			if err := ctx.Err(); err != nil {
+			return rd, rd.window.Pages, ctx.Err()
+		case rd.batch.full(r.now()):
+			if err := r.save(ctx, rd); err != nil {
 				return rd, rd.window.Pages, err
 			}
 		}
@@ -260,6 +262,9 @@ func (b *batch) full(now time.Time) bool {
 // pageFailed commits what was read before the page that failed, and decides what the error means. It returns nil where the window was put
 // back to its start and is to be read on.
 func (r *reader) pageFailed(ctx context.Context, rd *reading, err error) error {
+	if serr := r.settle(); serr != nil {
+		return fmt.Errorf("%w; before that: %s", serr, err.Error()) // what failed first no longer decides what happens
+	}
 	restart := isClass(err, extract.Lost) && !rd.lost
 	save := r.saveWindow
 	switch {
