@@ -227,3 +227,25 @@ func TestALongLogIsWrittenIntoTheFile(t *testing.T) {
 	}
 	expect(t, w, `SELECT count(*) FROM calls`, "10100")
 }
+
+// How a column is compressed is part of its table, also for what another process writes later.
+func TestColumnsAreCompressedAsTheirTableSays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "calls.duckdb")
+	for n := range 2 {
+		w := open(t, path)
+		some := batch(n*5000, 5000)
+		some[7].Call.AgentName = strings.Repeat("a text that is too long for any dictionary ", 2000)
+		upsert(t, w, some...)
+		if err := w.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for column, want := range map[string]string{"calls.call_id": "FSST", "calls.status": "Dictionary", "raw_calls.payload": "ZSTD"} {
+			table, name, _ := strings.Cut(column, ".")
+			expect(t, w, `SELECT DISTINCT compression FROM pragma_storage_info('`+table+`') WHERE column_name = '`+name+`' AND segment_type = 'VARCHAR' AND compression <> 'Constant'`, want)
+		}
+		expect(t, w, `SELECT count(*), max(length(agent_name)) FROM calls`, fmt.Sprint(5000*(n+1))+" 86000")
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

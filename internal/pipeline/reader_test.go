@@ -155,3 +155,41 @@ func TestACommitThatFailsIsToldThoughTheRunIsStopped(t *testing.T) {
 		t.Errorf("outcome %s, error %v, want %v", run.Outcome, err, gone)
 	}
 }
+
+// slow counts how often somebody looked at the clock while it was being asked for a page.
+type slow struct {
+	extract.Source
+	looks  *atomic.Int64
+	beside atomic.Int64
+}
+
+func (s *slow) Fetch(ctx context.Context, w extract.Window, p extract.Position) (extract.Page, error) {
+	before := s.looks.Load()
+	time.Sleep(10 * time.Millisecond) // whoever reads the page before has the time to
+	s.beside.Add(s.looks.Load() - before)
+	return s.Source.Fetch(ctx, w, p)
+}
+
+// The provider must not wait for us: while a page is read, the next one is asked for.
+func TestTheNextPageIsAskedForWhileOneIsRead(t *testing.T) {
+	s := provider(t, fakeapi.Voicy, 2000, func(_ *fakeapi.Options, a *extract.Account, _ *transform.Options) { a.PageSize = 1 })
+	w := warehouse(t, filepath.Join(t.TempDir(), "calls.duckdb"))
+	defer w.Close()
+	var looks atomic.Int64
+	asked := &slow{Source: s.source.Extract, looks: &looks}
+	s.source.Extract = asked
+	p := newPipeline(w)
+	p.Now = func() time.Time {
+		time.Sleep(time.Millisecond) // reading a page takes some time
+		looks.Add(1)
+		return present
+	}
+	day := checkpoint.Span{Since: present.AddDate(0, 0, -3), Until: present.AddDate(0, 0, -2)}
+	run, err := p.Sync(t.Context(), s.source, pipeline.Options{Kind: "backfill", Range: day})
+	if err != nil || run.Pages < 10 {
+		t.Fatalf("%d pages, %v", run.Pages, err)
+	}
+	if asked.beside.Load() == 0 {
+		t.Errorf("of %d pages, none was read while the next one was asked for", run.Pages)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/zeebo/xxh3"
-	"go.uber.org/zap"
 
 	"syncd/internal/call"
 	"syncd/internal/checkpoint"
@@ -73,15 +72,25 @@ func (r *reader) readWindow(ctx context.Context, c claim) (rd *reading, pages in
 	if err := r.resume(ctx, rd); err != nil {
 		return rd, 0, err
 	}
+	var next *answer
+	defer func() { r.forget(next) }()
 	for {
-		page, number, err := r.fetch(ctx, rd, w.Head)
+		if next == nil {
+			next = r.ask(ctx, rd.window.Span, rd.window.Position)
+		}
+		asked := next
+		next = nil
+		page, err := r.receive(rd, asked, w.Head)
 		if err != nil {
 			if err := r.pageFailed(ctx, rd, err); err != nil {
 				return rd, rd.window.Pages, err
 			}
 			continue
 		}
-		r.take(rd, page, number)
+		if !page.Done && ctx.Err() == nil {
+			next = r.ask(ctx, rd.window.Span, string(page.Next))
+		}
+		r.take(rd, page, asked.number)
 		switch {
 		case page.Done:
 			pages := rd.window.Pages
@@ -119,57 +128,6 @@ func (r *reader) resume(ctx context.Context, rd *reading) error {
 		rd.seen, err = checkpoint.SeenTx(ctx, tx, rd.window)
 		return err
 	})
-}
-
-// fetch asks for the next page. The reading's number is taken before the request leaves: that is what makes it newer than any that left
-// before, whichever arrives first.
-func (r *run) fetch(ctx context.Context, rd *reading, head bool) (extract.Page, int64, error) {
-	position := rd.window.Position
-	number, sent := r.Warehouse.NextReading(), r.now()
-	rd.batch.readings = append(rd.batch.readings, number)
-	page, err := r.source.Extract.Fetch(ctx, extract.Window(rd.window.Span), extract.Position(position))
-	if err != nil {
-		return page, 0, err
-	}
-	r.Log.Debug("page", zap.String("source", r.source.Name), zap.Stringer("span", rd.window.Span), zap.Int("page", rd.window.Pages+1),
-		zap.Int("records", len(page.Records)), zap.Int64p("total", page.Total), zap.Duration("took", r.now().Sub(sent)))
-	rd.visited[position] = true
-	if !page.Done {
-		if err := r.getsOn(rd, page); err != nil {
-			return page, 0, err
-		}
-	}
-	if rd.window.ReadAt.IsZero() {
-		rd.window.ReadAt = r.readClock(page.Clock.UTC().Truncate(time.Microsecond), sent, head)
-	}
-	return page, number, nil
-}
-
-// staleLimit is how many pages in a row may bring no call that is new to the reading. One may be read again where rows moved, and its like
-// once more; a provider that goes on so is leading in a circle, and asking on would have no end.
-const staleLimit = 3
-
-// getsOn checks that a page leads somewhere: to a position that was not read yet, and, within a few pages, to calls that were not.
-func (r *run) getsOn(rd *reading, page extract.Page) error {
-	rd.stale++
-	alike := make(map[uint64]uint64)
-	for _, rec := range page.Records {
-		if _, ok := rd.seen[identity(rec, alike)]; !ok {
-			rd.stale = 0
-			break
-		}
-	}
-	reason := ""
-	switch {
-	case rd.visited[string(page.Next)]:
-		reason = "the provider leads back to a position that was read already"
-	case rd.stale >= staleLimit:
-		reason = fmt.Sprintf("%d pages in a row bring nothing new, and the provider says that there is more", rd.stale)
-	default:
-		return nil
-	}
-	return &extract.Error{Source: r.source.Name, Op: "read on", Window: extract.Window(rd.window.Span),
-		Position: extract.Position(rd.window.Position), Class: extract.Malformed, Reason: reason}
 }
 
 // take transforms a page into the batch and moves the position past it.

@@ -1,30 +1,33 @@
 -- The tables of the warehouse. No primary keys and no secondary indexes: with one, an upsert into ten million rows takes seconds; the
 -- single writer keeps keys unique instead. `started_at`, `reading` and `content_hash` at the end of a table are the writer's own: they
 -- let it find a row again without reading the whole table, and tell whether anything changed.
+--
+-- Where a text's kind is known, so is how to compress it: DuckDB then tries no other way (a tenth of a first load's time), and files become up to a
+-- third smaller. A dictionary is for what is repeated, FSST for ids that are not. What suits neither (a long text) DuckDB stores as it is.
 
 CREATE TABLE calls (
-    source          VARCHAR NOT NULL,
-    provider        VARCHAR NOT NULL,
-    call_id         VARCHAR NOT NULL,
-    agent_id        VARCHAR,
-    agent_name      VARCHAR,
-    agent_version   VARCHAR,
-    flow_name       VARCHAR,
-    channel         VARCHAR NOT NULL,
-    direction       VARCHAR NOT NULL,
+    source          VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    provider        VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    call_id         VARCHAR USING COMPRESSION FSST NOT NULL,
+    agent_id        VARCHAR USING COMPRESSION DICTIONARY,
+    agent_name      VARCHAR USING COMPRESSION DICTIONARY,
+    agent_version   VARCHAR USING COMPRESSION DICTIONARY,
+    flow_name       VARCHAR USING COMPRESSION DICTIONARY,
+    channel         VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    direction       VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
     from_number     VARCHAR,
-    to_number       VARCHAR,
+    to_number       VARCHAR USING COMPRESSION DICTIONARY,
     customer_number VARCHAR,
-    telephony_sid   VARCHAR,
-    status          VARCHAR NOT NULL,
-    status_raw      VARCHAR,
-    end_reason      VARCHAR,
+    telephony_sid   VARCHAR USING COMPRESSION FSST,
+    status          VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    status_raw      VARCHAR USING COMPRESSION DICTIONARY,
+    end_reason      VARCHAR USING COMPRESSION DICTIONARY,
     is_final        BOOLEAN NOT NULL,
     started_at      TIMESTAMPTZ,
     ended_at        TIMESTAMPTZ,
     duration_ms     BIGINT,
     cost            DECIMAL(18,9),
-    cost_currency   VARCHAR,
+    cost_currency   VARCHAR USING COMPRESSION DICTIONARY,
     summary         VARCHAR,
     recording_url   VARCHAR,
     is_test         BOOLEAN,
@@ -36,53 +39,53 @@ CREATE TABLE calls (
 );
 
 CREATE TABLE call_costs (
-    source        VARCHAR NOT NULL,
-    call_id       VARCHAR NOT NULL,
+    source        VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    call_id       VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
     seq           INTEGER NOT NULL,
-    component     VARCHAR NOT NULL,
-    vendor        VARCHAR,
+    component     VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    vendor        VARCHAR USING COMPRESSION DICTIONARY,
     amount        DECIMAL(18,9),
-    currency      VARCHAR,
+    currency      VARCHAR USING COMPRESSION DICTIONARY,
     input_tokens  BIGINT,
     output_tokens BIGINT,
     started_at    TIMESTAMPTZ
 );
 
 CREATE TABLE call_messages (
-    source     VARCHAR NOT NULL,
-    call_id    VARCHAR NOT NULL,
+    source     VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    call_id    VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
     seq        INTEGER NOT NULL,
-    role       VARCHAR,
+    role       VARCHAR USING COMPRESSION DICTIONARY,
     content    VARCHAR NOT NULL,
     offset_ms  BIGINT,
     started_at TIMESTAMPTZ
 );
 
 CREATE TABLE call_functions (
-    source     VARCHAR NOT NULL,
-    call_id    VARCHAR NOT NULL,
+    source     VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    call_id    VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
     seq        INTEGER NOT NULL,
-    name       VARCHAR,
+    name       VARCHAR USING COMPRESSION DICTIONARY,
     params     VARCHAR,
     result     VARCHAR,
     started_at TIMESTAMPTZ
 );
 
 CREATE TABLE call_revisions (
-    source     VARCHAR NOT NULL,
-    call_id    VARCHAR NOT NULL,
+    source     VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    call_id    VARCHAR USING COMPRESSION FSST NOT NULL,
     revision   INTEGER NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
-    field      VARCHAR NOT NULL,
+    field      VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
     old_value  VARCHAR,
     new_value  VARCHAR
 );
 
 CREATE TABLE raw_calls (
-    source       VARCHAR NOT NULL,
-    call_id      VARCHAR NOT NULL,
-    part         VARCHAR NOT NULL,
-    payload      VARCHAR,
+    source       VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    call_id      VARCHAR USING COMPRESSION FSST NOT NULL,
+    part         VARCHAR USING COMPRESSION DICTIONARY NOT NULL,
+    payload      VARCHAR USING COMPRESSION ZSTD,
     fetched_at   TIMESTAMPTZ NOT NULL,
     content_hash BIGINT NOT NULL,
     reading      BIGINT NOT NULL,
