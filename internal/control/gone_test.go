@@ -176,3 +176,20 @@ func TestRequestsThatAreNoneAreRefused(t *testing.T) {
 		conn.Close()
 	}
 }
+
+// Who asks what runs while that is just ending must not hear of a failure: there is nothing wrong.
+func TestAHolderThatEndsWhileItIsAskedForItsStatusHasGoneAway(t *testing.T) {
+	asked := make(chan struct{})
+	c, stop := start(t, holder{status: func(ctx context.Context) (json.RawMessage, error) {
+		close(asked)
+		<-ctx.Done()
+		return nil, fmt.Errorf("read the status: %w", ctx.Err())
+	}})
+	go func() {
+		<-asked
+		stop()
+	}()
+	if _, err := c.Status(t.Context()); !errors.Is(err, control.ErrGone) {
+		t.Errorf("got %v, want %v", err, control.ErrGone)
+	}
+}
