@@ -9,9 +9,9 @@ import (
 	"syncd/bench/process"
 )
 
-// idle watches the daemon for as long as every source needs to have its tick.
+// idle watches the daemon for as long as every source needs to have its tick, once each has had its first.
 func idle(ctx context.Context, l lab) (_ []row, err error) {
-	sources, watched := l.scaled(100, 3), max(2*time.Second, time.Duration(float64(6*time.Minute)*l.Scale))
+	sources, watched := l.scaled(100, 3), max(2*time.Second, time.Duration(float64(5*time.Minute)*l.Scale))
 	s, err := process.NewSite(ctx, sources, 20)
 	if err != nil {
 		return nil, err
@@ -20,8 +20,8 @@ func idle(ctx context.Context, l lab) (_ []row, err error) {
 	if err := s.Sync(ctx, l.Binary); err != nil {
 		return nil, err
 	}
-	l.say("%d sources are watched for %v", sources, watched)
-	i, err := process.MeasureIdle(ctx, l.Binary, s, watched)
+	l.say("%d sources are left alone for %v, and watched for as long", sources, watched)
+	i, err := process.MeasureIdle(ctx, l.Binary, s, watched, watched)
 	if err != nil {
 		return nil, err
 	}

@@ -26,9 +26,9 @@ type Idle struct {
 // quietAfter is how long after a request the daemon may still be at work on it.
 const quietAfter = 2 * time.Second
 
-// MeasureIdle starts the daemon on a site that was synced before, waits until it is well and has come to rest, and watches it for a while. The
-// daemon is then told to stop, and must.
-func MeasureIdle(ctx context.Context, binary string, s *Site, d time.Duration) (_ Idle, err error) {
+// MeasureIdle starts the daemon on a site that was synced before, waits until it is well and for as long as it takes to come to rest (its first ticks
+// read what the sync has just left to settle), and watches it for a while. The daemon is then told to stop, and must.
+func MeasureIdle(ctx context.Context, binary string, s *Site, rest, d time.Duration) (_ Idle, err error) {
 	cmd := exec.Command(binary, "run", "-c", s.Config) //nolint:gosec,noctx // it is told to stop below, and not killed
 	var said lastWords
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -43,6 +43,9 @@ func MeasureIdle(ctx context.Context, binary string, s *Site, d time.Duration) (
 		}
 	}()
 	if err := s.isWell(ctx); err != nil {
+		return Idle{}, err
+	}
+	if err := sleep(ctx, rest); err != nil {
 		return Idle{}, err
 	}
 	return s.watch(ctx, cmd.Process.Pid, d)

@@ -52,7 +52,7 @@ func TestTheRealBinaryIsMeasured(t *testing.T) {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
-	got, err := MeasureIdle(t.Context(), binary, s, time.Second)
+	got, err := MeasureIdle(t.Context(), binary, s, 0, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,12 @@
 package load_test
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"syncd/internal/load"
 )
 
 // A daemon stages every id that it reads, for months: what was staged must not stay in memory.
@@ -29,5 +32,43 @@ func TestWhatWasStagedIsNotHeld(t *testing.T) {
 	}
 	if after := held(); after > before+1<<20 {
 		t.Errorf("120,000 ids were staged that nothing was written of, and %d bytes in memory became %d", before, after)
+	}
+}
+
+// A checkpoint is given little memory, and all of it where that is too little; whatever comes after it has what it had before.
+func TestACheckpointTakesLittleMemory(t *testing.T) {
+	for name, c := range map[string]struct{ limit, enough int64 }{
+		"DuckDB's own limit":      {0, 64 << 20},
+		"a limit of the user's":   {1 << 30, 64 << 20},
+		"a limit that is smaller": {100 << 20, 1 << 30},
+		"too little":              {1 << 30, 1 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer load.LeaveCheckpoints(load.LeaveCheckpoints(c.enough))
+			path := filepath.Join(t.TempDir(), "calls.duckdb")
+			w, err := load.Open(t.Context(), load.Options{Path: path, MemoryLimit: c.limit})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			const limit = `SELECT current_setting('memory_limit')`
+			before := lines(t, w, limit)[0]
+			for n := range 3 {
+				upsert(t, w, batch(n*2000, 2000)...)
+				if err := w.Checkpoint(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if info, err := os.Stat(path + ".wal"); err == nil && info.Size() > 0 {
+					t.Errorf("the log still has %d bytes", info.Size())
+				}
+				if c.limit > 0 {
+					expect(t, w, limit, before)
+				}
+			}
+			expect(t, w, `SELECT count(*) FROM calls`, "6000")
+			if c.limit == 0 { // what is told of the limit is not always what is in force
+				expect(t, w, `SELECT count(*), max(length(text)) FROM (SELECT repeat(range::VARCHAR, 100000) AS text FROM range(1000, 2200) ORDER BY text)`, "1200 400000")
+			}
+		})
 	}
 }

@@ -16,14 +16,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
@@ -34,7 +31,7 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
-	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 1 GiB
+	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 256 MiB
 
 	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
 	// when a commit fails before it is durable, and when it is durable and its caller is told that it failed.
@@ -57,6 +54,9 @@ type Warehouse struct {
 	lost    bool // DuckDB refuses everything until the file is opened again
 	threads int  // for what is done widely
 	longest int64
+	memory  int64  // DuckDB's limit, in bytes; 0: its own
+	allowed string // the same as DuckDB reads it; "": not read yet
+	roomy   bool   // checkpoints have all of it
 	known   knownKeys
 
 	extents extents
@@ -96,10 +96,11 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 		w.threads = o.Threads
 	}
 	// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is written into the file
-	// at the end of a run, and before that only where it would fill the disk, and take long to be read again.
+	// at the end of a run, and before that only where it has grown long: what is in it is in memory too.
 	if w.longest = o.LongestLog; w.longest == 0 {
-		w.longest = 1 << 30
+		w.longest = 256 << 20
 	}
+	w.memory = o.MemoryLimit
 	if err := w.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.Close())
 	}
@@ -140,35 +141,6 @@ func (w *Warehouse) dial(ctx context.Context) error {
 	return nil
 }
 
-// widely does work with all threads. Everything else has one: of what a daemon does all day, to wait for threads that have nothing to do would take
-// a third.
-func (w *Warehouse) widely(ctx context.Context, work func() error) error {
-	if w.threads == 1 {
-		return work()
-	}
-	if _, err := w.conn.ExecContext(ctx, "SET threads = "+strconv.Itoa(w.threads)); err != nil {
-		return fmt.Errorf("use %d threads: %w", w.threads, err)
-	}
-	// A thread that has just been started looks for work without resting, and would take the whole of it before ours does, which then keeps a core
-	// busy with waiting: in one checkpoint of five, half as long again, and twice the CPU. One that rests only helps.
-	select {
-	case <-time.After(5 * time.Millisecond):
-	case <-ctx.Done():
-	}
-	err := work()
-	if _, nerr := w.conn.ExecContext(context.WithoutCancel(ctx), "SET threads = 1"); nerr != nil && err == nil {
-		err = fmt.Errorf("use one thread: %w", nerr)
-	}
-	return err
-}
-
-// isLarge reports whether the file is so large that to look through all of it is worth more than one thread.
-func (w *Warehouse) isLarge() bool {
-	const large = 256 << 20
-	info, err := os.Stat(w.path)
-	return err == nil && info.Size() >= large
-}
-
 // Healed says what of the file's write-ahead log was damaged and left out when it was opened; "" where nothing was. A person should know.
 func (w *Warehouse) Healed() string { return w.healed }
 
@@ -187,7 +159,7 @@ func settings(o Options) url.Values {
 		"threads":                      {"1"}, // see widely
 	}
 	if o.MemoryLimit > 0 {
-		v.Set("memory_limit", strconv.FormatInt(o.MemoryLimit, 10)+"B")
+		v.Set("memory_limit", bytesText(o.MemoryLimit))
 	}
 	if o.TempDirectory != "" {
 		v.Set("temp_directory", o.TempDirectory)
@@ -277,8 +249,8 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		return fmt.Errorf("commit: %w", w.trouble(err))
 	}
 	done = true
-	if info, serr := os.Stat(w.path + ".wal"); serr != nil || info.Size() < w.longest {
-		return nil // no log is a short one
+	if w.logSize() < w.longest {
+		return nil
 	}
 	// What was committed stays so if the process dies here, or if this fails, which is told as a commit is that failed and may be durable.
 	if err := w.checkpoint(unstopped); err != nil {
@@ -292,27 +264,6 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 // the same, or the file had to be opened again, and another process may have written it in between. Whoever remembers something reads it from
 // the tables again then. Within a transaction it does not change.
 func (w *Warehouse) Epoch() int64 { return w.epoch.Load() }
-
-// Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse.
-func (w *Warehouse) Checkpoint(ctx context.Context) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.reopen(ctx); err != nil {
-		return err
-	}
-	return w.checkpoint(ctx)
-}
-
-func (w *Warehouse) checkpoint(ctx context.Context) error {
-	err := w.widely(ctx, func() error {
-		_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", w.trouble(err))
-	}
-	return nil
-}
 
 // Close closes the file. What was committed stays, whether or not Checkpoint came before.
 func (w *Warehouse) Close() error {

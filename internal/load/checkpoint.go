@@ -1,0 +1,118 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
+)
+
+// Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse.
+func (w *Warehouse) Checkpoint(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.reopen(ctx); err != nil {
+		return err
+	}
+	return w.checkpoint(ctx)
+}
+
+func (w *Warehouse) checkpoint(ctx context.Context) error {
+	work := func() error {
+		_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
+		return err
+	}
+	err := w.widely(ctx, func() error { return w.sparingly(ctx, work) })
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", w.trouble(err))
+	}
+	return nil
+}
+
+// logSize is the length of the write-ahead log, in bytes; without one, 0. To look at it leaves DuckDB's lock alone.
+func (w *Warehouse) logSize() int64 {
+	info, err := os.Stat(w.path + ".wal")
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// enough is how much memory a checkpoint needs beside what the log holds, in bytes.
+var enough int64 = 300 << 20
+
+// sparingly does work with no more memory than it needs. DuckDB keeps what a checkpoint reads and writes for as long as its limit allows, which in a
+// first sync of long transcripts is half a gigabyte that nobody asks for again. Where that is too little after all, the work is done once more with all
+// that is allowed, and so is all such work from then on.
+func (w *Warehouse) sparingly(ctx context.Context, work func() error) error {
+	limit := enough + max(w.logSize()-w.longest, 0) // a transaction can be larger than the longest log
+	if w.roomy || w.memory > 0 && w.memory <= limit {
+		return work()
+	}
+	switch {
+	case w.allowed != "": // read once, as it is told rounded and would shrink each time
+	case w.memory > 0:
+		w.allowed = bytesText(w.memory)
+	default: // DuckDB's own choice, such as 18.8 GiB. RESET would tell of it again, and leave the lower limit in force
+		if err := w.conn.QueryRowContext(ctx, `SELECT current_setting('memory_limit')`).Scan(&w.allowed); err != nil {
+			return fmt.Errorf("read the memory limit: %w", err)
+		}
+	}
+	err := w.limitMemory(ctx, bytesText(limit))
+	if err == nil {
+		err = work()
+	}
+	if rerr := w.limitMemory(context.WithoutCancel(ctx), w.allowed); rerr != nil && err == nil {
+		err = rerr
+	}
+	var e *duckdb.Error
+	if err == nil || !errors.As(err, &e) || e.Type != duckdb.ErrorTypeOutOfMemory && !outOfMemory.MatchString(err.Error()) {
+		return err
+	}
+	w.roomy = true
+	return work()
+}
+
+// limitMemory sets DuckDB's limit.
+func (w *Warehouse) limitMemory(ctx context.Context, limit string) error {
+	if _, err := w.conn.ExecContext(ctx, "SET memory_limit = '"+limit+"'"); err != nil {
+		return fmt.Errorf("limit memory to %s: %w", limit, err)
+	}
+	return nil
+}
+
+// bytesText is a number of bytes as DuckDB reads it.
+func bytesText(n int64) string { return strconv.FormatInt(n, 10) + "B" }
+
+// widely does work with all threads. Everything else has one: of what a daemon does all day, to wait for threads that have nothing to do would take
+// a third.
+func (w *Warehouse) widely(ctx context.Context, work func() error) error {
+	if w.threads == 1 {
+		return work()
+	}
+	if _, err := w.conn.ExecContext(ctx, "SET threads = "+strconv.Itoa(w.threads)); err != nil {
+		return fmt.Errorf("use %d threads: %w", w.threads, err)
+	}
+	// A thread that has just been started looks for work without resting, and would take the whole of it before ours does, which then keeps a core
+	// busy with waiting: in one checkpoint of five, half as long again, and twice the CPU. One that rests only helps.
+	select {
+	case <-time.After(5 * time.Millisecond):
+	case <-ctx.Done():
+	}
+	err := work()
+	if _, nerr := w.conn.ExecContext(context.WithoutCancel(ctx), "SET threads = 1"); nerr != nil && err == nil {
+		err = fmt.Errorf("use one thread: %w", nerr)
+	}
+	return err
+}
+
+// isLarge reports whether the file is so large that to look through all of it is worth more than one thread.
+func (w *Warehouse) isLarge() bool {
+	const large = 256 << 20
+	info, err := os.Stat(w.path)
+	return err == nil && info.Size() >= large
+}
