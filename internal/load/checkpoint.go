@@ -43,7 +43,7 @@ func (w *Warehouse) logSize() int64 {
 }
 
 // enough is how much memory a checkpoint needs beside what the log holds, in bytes.
-var enough int64 = 300 << 20
+var enough int64 = 272 << 20
 
 // sparingly does work with no more memory than it needs. DuckDB keeps what a checkpoint reads and writes for as long as its limit allows, which in a
 // first sync of long transcripts is half a gigabyte that nobody asks for again. Where that is too little after all, the work is done once more with all

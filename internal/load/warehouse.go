@@ -31,7 +31,7 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
-	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 256 MiB
+	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 224 MiB
 
 	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
 	// when a commit fails before it is durable, and when it is durable and its caller is told that it failed.
@@ -98,7 +98,7 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is written into the file
 	// at the end of a run, and before that only where it has grown long: what is in it is in memory too.
 	if w.longest = o.LongestLog; w.longest == 0 {
-		w.longest = 256 << 20
+		w.longest = 224 << 20
 	}
 	w.memory = o.MemoryLimit
 	if err := w.prepare(ctx); err != nil {
