@@ -52,7 +52,7 @@ func slowly(t *testing.T, answer time.Duration, next http.Handler) string {
 }
 
 var (
-	kills    = flag.Int("kills", 20, "how many processes the crash loop kills; make proof kills 40")
+	kills    = flag.Int("kills", 6, "how many processes the crash loop kills; make proof kills 40")
 	killSeed = flag.Uint64("kill-seed", uint64(time.Now().UnixNano()), "the seed of their moments")
 )
 
@@ -80,6 +80,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // killLane fills one warehouse by processes that are killed, but for the last.
 func killLane(t *testing.T, rng *rand.Rand) {
 	const calls = 400
+	few := min(*kills, killsInLane)
 	const payloads = calls * (1 + 3 + 2) // Millis lists all there is to know; Burki has two more parts of a call, Voicy one
 	urls := make(map[fakeapi.Provider]string)
 	quick := make(map[fakeapi.Provider]string)
@@ -97,7 +98,7 @@ func killLane(t *testing.T, rng *rand.Rand) {
 	warehouse := filepath.Join(disturbed, "calls.duckdb")
 	var stored []int64
 	lossesOfPower := 0
-	for killed := 0; killed < killsInLane || between(stored, payloads) < killsInLane/2 && killed < 3*killsInLane; killed++ {
+	for killed := 0; killed < few || between(stored, payloads) < few/2 && killed < 3*few; killed++ {
 		// A slow machine is given more time with each kill: a process that never gets to a commit shows nothing.
 		// And details are committed two hundred at a time: once all lists are read, each process lives long enough for that.
 		longest := 1500 + 50*killed
@@ -121,7 +122,7 @@ func killLane(t *testing.T, rng *rand.Rand) {
 	}
 	noKeys(t, string(out))
 	t.Logf("%d losses of power; payloads stored after each kill: %v", lossesOfPower, stored)
-	if partly := between(stored, countPayloads(t, warehouse)); partly < killsInLane/2 {
+	if partly := between(stored, countPayloads(t, warehouse)); partly < few/2 {
 		t.Errorf("only %d of the kills hit a warehouse that was partly filled: this shows too little", partly)
 	}
 	sameWarehouse(t, warehouse, filepath.Join(whole, "calls.duckdb"))
