@@ -11,8 +11,10 @@ import (
 	"github.com/duckdb/duckdb-go/v2"
 )
 
-// Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse.
+// Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse. It waits while the file is copied; writers do not.
 func (w *Warehouse) Checkpoint(ctx context.Context) error {
+	w.still.Lock()
+	defer w.still.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.reopen(ctx); err != nil {

@@ -48,8 +48,10 @@ type Warehouse struct {
 	readings *readings
 	epoch    atomic.Int64
 
-	mu      sync.Mutex // guards all below: one transaction at a time
-	db      *sql.DB    // nil: it was lost, and could not be opened again yet
+	still sync.Mutex // held while the file is copied, or a checkpoint changes it; taken before mu
+	mu    sync.Mutex // guards all below: one transaction at a time
+
+	db      *sql.DB // nil: it was lost, and could not be opened again yet
 	conn    *sql.Conn
 	lost    bool // DuckDB refuses everything until the file is opened again
 	threads int  // for what is done widely
@@ -249,9 +251,10 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		return fmt.Errorf("commit: %w", w.trouble(err))
 	}
 	done = true
-	if w.logSize() < w.longest {
-		return nil
+	if w.logSize() < w.longest || !w.still.TryLock() {
+		return nil // the log is short, or the file is being copied: then the next commit looks again
 	}
+	defer w.still.Unlock()
 	// What was committed stays so if the process dies here, or if this fails, which is told as a commit is that failed and may be durable.
 	if err := w.checkpoint(unstopped); err != nil {
 		w.epoch.Add(1)
@@ -267,6 +270,8 @@ func (w *Warehouse) Epoch() int64 { return w.epoch.Load() }
 
 // Close closes the file. What was committed stays, whether or not Checkpoint came before.
 func (w *Warehouse) Close() error {
+	w.still.Lock() // DuckDB makes a checkpoint where it closes a file
+	defer w.still.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.hangUp()

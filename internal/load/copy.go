@@ -1,0 +1,195 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Copy says which file is to be copied where, and what must be found in the copy.
+type Copy struct {
+	From string           `json:"from"`
+	To   string           `json:"to"`   // there must be none yet
+	At   time.Time        `json:"at"`   // when it was settled
+	Rows map[string]int64 `json:"rows"` // of each table, with its schema
+}
+
+// Copied is what came of a Copy.
+type Copied struct {
+	Bytes  int64 `json:"bytes"`
+	Cloned bool  `json:"cloned"` // its blocks are shared with the file's
+}
+
+// errMoved says that the file changed while it was copied.
+var errMoved = errors.New("a checkpoint changed the file while it was copied; the next copy is made anew")
+
+// MakeCopy copies a warehouse file for readers, tells in the copy as of when it is, and checks it. It must be called in a process that has neither
+// file open. What it leaves where it fails is for the caller to remove.
+func MakeCopy(ctx context.Context, c Copy) (done Copied, err error) {
+	if done, err = copyStill(c); err != nil {
+		return done, fmt.Errorf("copy %s: %w", c.From, err)
+	}
+	if err := finishCopy(ctx, c); err != nil {
+		return done, fmt.Errorf("finish the copy of %s: %w", c.From, err)
+	}
+	info, err := os.Stat(c.To)
+	if err != nil {
+		return done, fmt.Errorf("copy %s: %w", c.From, err)
+	}
+	done.Bytes = info.Size()
+	return done, nil
+}
+
+// headers is how many bytes at the start of a file tell which checkpoint it is of: its own header and the two that checkpoints write in turns.
+const headers = 3 * 4096
+
+// copyStill copies a file and checks that no checkpoint changed it meanwhile.
+func copyStill(c Copy) (done Copied, err error) {
+	in, err := os.Open(c.From)
+	if err != nil {
+		return done, err
+	}
+	defer in.Close() //nolint:errcheck // nothing was written to it
+	before, err := readHeaders(in)
+	if err != nil {
+		return done, err
+	}
+	out, err := os.OpenFile(c.To, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return done, openError(err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if done.Cloned = clone(out, in); !done.Cloned {
+		info, err := in.Stat()
+		if err != nil {
+			return done, err
+		}
+		if err := hasRoom(filepath.Dir(c.To), info.Size()); err != nil {
+			return done, err
+		}
+		if _, err := io.Copy(out, io.LimitReader(in, info.Size())); err != nil {
+			return done, noRoom(err)
+		}
+	}
+	after, err := readHeaders(in)
+	if err == nil && !bytes.Equal(before, after) {
+		err = errMoved
+	}
+	return done, err
+}
+
+func readHeaders(f *os.File) ([]byte, error) {
+	head := make([]byte, headers)
+	_, err := f.ReadAt(head, 0)
+	return head, err
+}
+
+// noRoom says of a full disk what can be done.
+func noRoom(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
+	}
+	return err
+}
+
+// room is what DuckDB needs beside the copy to finish it.
+const room = 16 << 20
+
+// hasRoom fails where a disk has too little room for a file of so many bytes.
+func hasRoom(dir string, size int64) error {
+	free, known := freeBytes(dir)
+	if known && free < size+room {
+		return fmt.Errorf("the copy takes %d MB, and %s has %d MB of room; make some, or put the copy elsewhere (warehouse.publish)", (size+room)>>20, dir, free>>20)
+	}
+	return nil
+}
+
+// finishCopy tells in the copy as of when it is, has it on the disk, and checks that it holds what it should.
+func finishCopy(ctx context.Context, c Copy) error {
+	w, err := connect(ctx, c.To, settings(Options{}))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(w.tellWhen(ctx, c.At), w.holds(ctx, c.Rows), w.Checkpoint(ctx), w.Close()); err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.To + ".wal"); !errors.Is(err, fs.ErrNotExist) {
+		return errors.New("its write-ahead log is not empty")
+	}
+	f, err := os.OpenFile(c.To, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// tellWhen makes the views that go by the time go by that of the copy.
+func (w *Warehouse) tellWhen(ctx context.Context, at time.Time) error {
+	if _, err := w.knownVersion(ctx); err != nil {
+		return err
+	}
+	return w.Write(ctx, func(tx *Tx) error {
+		for _, s := range []string{
+			`CREATE OR REPLACE TABLE sync.published AS SELECT ` + instant(at) + ` AS published_at`,
+			`COMMENT ON TABLE sync.published IS 'One row, in copies for readers alone: as of when this copy is.'`,
+			`COMMENT ON COLUMN sync.published.published_at IS 'UTC; never NULL. What was committed by then is in this copy.'`,
+			`CREATE OR REPLACE VIEW sync.gaps AS FROM sync.gaps_at((SELECT published_at FROM sync.published))`,
+			`CREATE OR REPLACE VIEW sync.freshness AS FROM sync.freshness_at((SELECT published_at FROM sync.published))`,
+		} {
+			if _, err := tx.ExecContext(ctx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// holds checks that every table has the rows that it should.
+func (w *Warehouse) holds(ctx context.Context, want map[string]int64) error {
+	have, err := w.countRows(ctx)
+	if err != nil {
+		return err
+	}
+	for table, n := range want {
+		if have[table] != n {
+			return fmt.Errorf("the copy has %d rows of %s, and there are %d", have[table], table, n)
+		}
+	}
+	return nil
+}
+
+// countRows counts the rows of each table.
+func (w *Warehouse) countRows(ctx context.Context) (map[string]int64, error) {
+	rows, err := w.conn.QueryContext(ctx, `SELECT schema_name || '.' || table_name FROM duckdb_tables()
+		WHERE database_name = current_database() AND NOT temporary ORDER BY ALL`)
+	if err != nil {
+		return nil, fmt.Errorf("list the tables: %w", err)
+	}
+	defer rows.Close()
+	counts := make(map[string]int64)
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, fmt.Errorf("list the tables: %w", err)
+		}
+		counts[name] = 0
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list the tables: %w", err)
+	}
+	for name := range counts {
+		var n int64
+		if err := w.conn.QueryRowContext(ctx, `SELECT count(*) FROM `+name).Scan(&n); err != nil {
+			return nil, fmt.Errorf("count the rows of %s: %w", name, err)
+		}
+		counts[name] = n
+	}
+	return counts, nil
+}

@@ -1,0 +1,100 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// # A copy for readers
+//
+// DuckDB lets one process write a file, and then no other even read it. So readers have a copy, which is replaced whole: who has the old one open
+// keeps it, and who opens it anew sees the new one.
+//
+// A checkpoint brings everything that was committed into the file. From then on nothing of it changes until the next checkpoint: what is committed
+// goes into the log, and what is written ahead of a commit goes to blocks that no reader of the file looks at. So writers wait for the checkpoint
+// alone, and go on while the file is copied; only another checkpoint waits for the copy. This is not taken on trust: the copy tells by the file's
+// headers whether there was a checkpoint all the same, and then is none.
+//
+// The file is copied by another process. To open it once more in this one and to close it again would give DuckDB's lock on it away.
+
+// Publication is a copy of the warehouse that readers have.
+type Publication struct {
+	At     time.Time     // it shows what was committed by then
+	Bytes  int64         // its size
+	Cloned bool          // the file system shares its blocks with the warehouse's, so that it took no room and hardly any time
+	Held   time.Duration // how long writers waited
+	Took   time.Duration // all of it
+}
+
+// Publish replaces the copy for readers at path by one of what has been committed. The other process is started by copying, which is to have
+// [MakeCopy] done. Copies are made one at a time.
+//
+// The copy appears under its name whole, checked and on the disk, or not at all: if this process or the other dies, or the disk is full, readers
+// have the one before, and what was begun is removed by a later Publish.
+func (w *Warehouse) Publish(ctx context.Context, path string, now func() time.Time, copying func(context.Context, Copy) (Copied, error)) (p Publication, err error) {
+	began := now()
+	w.still.Lock()
+	defer w.still.Unlock()
+	sweep(path)
+	c := Copy{From: w.path}
+	if c.To, err = newName(path); err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
+	}
+	defer removeWarehouse(c.To)
+	if p.At, p.Held, err = w.settle(ctx, now, &c); err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
+	}
+	done, err := copying(ctx, c)
+	if err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
+	}
+	if err := replace(c.To, path); err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", path, openError(err))
+	}
+	p.Bytes, p.Cloned, p.Took = done.Bytes, done.Cloned, now().Sub(began)
+	return p, nil
+}
+
+// settle brings everything into the file, and notes what is to be found in a copy of it.
+func (w *Warehouse) settle(ctx context.Context, now func() time.Time, c *Copy) (at time.Time, held time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	began := now()
+	if err := w.reopen(ctx); err != nil {
+		return time.Time{}, 0, err
+	}
+	if err := w.checkpoint(ctx); err != nil {
+		return time.Time{}, 0, err
+	}
+	if c.Rows, err = w.countRows(ctx); err != nil {
+		return time.Time{}, 0, err
+	}
+	c.At = now().UTC()
+	return c.At, now().Sub(began), nil
+}
+
+// newName is a name beside path that nobody has. Half a copy never bears the name itself.
+func newName(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return "", openError(err)
+	}
+	return f.Name(), errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// replace gives a file that is on the disk its name, and has that on the disk, too. If the process dies before, the file that had the name still
+// has it.
+func replace(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,212 @@
+package load_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"syncd/internal/load"
+	"syncd/internal/smalldisk"
+)
+
+const copyAsked = "SYNCD_TEST_COPY"
+
+// TestCopyInAnotherProcess is the other process that copies.
+func TestCopyInAnotherProcess(t *testing.T) {
+	asked := os.Getenv(copyAsked)
+	if asked == "" {
+		t.Skip("it is run by other tests")
+	}
+	var c load.Copy
+	if err := json.Unmarshal([]byte(asked), &c); err != nil {
+		t.Fatal(err)
+	}
+	done, err := load.MakeCopy(t.Context(), c)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(done); err != nil {
+		t.Fatal(err)
+	}
+	os.Exit(0)
+}
+
+// elsewhere has a copy made by another process.
+func elsewhere(ctx context.Context, c load.Copy) (done load.Copied, err error) {
+	asked, err := json.Marshal(c)
+	if err != nil {
+		return done, err
+	}
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestCopyInAnotherProcess$")
+	cmd.Env = append(os.Environ(), copyAsked+"="+string(asked))
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return done, fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
+	}
+	return done, json.Unmarshal(out.Bytes(), &done)
+}
+
+// onlyFiles checks what a folder holds.
+func onlyFiles(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".wal") && !strings.HasSuffix(e.Name(), ".tmp") {
+			got = append(got, e.Name())
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the folder holds %v, want %v", got, want)
+	}
+}
+
+// While copies are made, calls are committed without end. Each copy must be a state that there was, no older than when it was asked for, and no
+// commit may wait for a copy to be made.
+func TestACopyIsWholeWhileCommitsGoOn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "calls.read.duckdb")
+	w, err := load.Open(t.Context(), load.Options{Path: filepath.Join(dir, "calls.duckdb"), LongestLog: 1 << 20}) // which would be written into the file soon
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	upsert(t, w, batch(0, 600)...)
+	ctx, stop := context.WithCancel(t.Context())
+	var committing sync.WaitGroup
+	var mu sync.Mutex
+	var commits []time.Time
+	committing.Go(func() {
+		for n := 1; ctx.Err() == nil; n++ {
+			upsert(t, w, batch(n*400, 600)...) // a third of them were there
+			mu.Lock()
+			commits = append(commits, time.Now())
+			mu.Unlock()
+		}
+	})
+	since := func(at time.Time) (n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range commits {
+			if c.After(at) {
+				n++
+			}
+		}
+		return n
+	}
+	beside := 0
+	for n := range 12 {
+		mu.Lock()
+		least := len(commits)
+		mu.Unlock()
+		var began time.Time
+		p, err := w.Publish(t.Context(), path, time.Now, func(ctx context.Context, c load.Copy) (load.Copied, error) {
+			began = time.Now()
+			return elsewhere(ctx, c)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		beside += since(began)
+		read, err := load.OpenReadOnly(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := lines(t, read, `SELECT (count(*) - 600) // 400, count(*) % 400, count(DISTINCT call_id) = count(*), (SELECT count(*) FROM raw_calls) = count(*) FROM calls`)[0]
+		var whole int
+		if _, err := fmt.Sscanf(got, "%d 200 true true", &whole); err != nil || whole < least {
+			t.Errorf("copy %d holds %q, want at least %d commits, and no part of one", n, got, least)
+		}
+		expect(t, read, `SELECT published_at FROM sync.published`, p.At.Truncate(time.Microsecond).Format(time.RFC3339Nano))
+		if n == 5 { // who has a copy open keeps it
+			before := lines(t, read, `SELECT count(*) FROM calls`)[0]
+			if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, read, `SELECT count(*), count(DISTINCT call_id) FROM calls`, before+" "+before)
+		}
+		if err := read.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	committing.Wait()
+	if beside < 12 {
+		t.Errorf("%d commits were made while 12 copies were", beside)
+	}
+	onlyFiles(t, dir, "calls.duckdb", "calls.read.duckdb")
+}
+
+// Whatever goes wrong, readers have the copy that they had.
+func TestACopyThatFailsLeavesTheOneBefore(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "calls.read.duckdb")
+	w := open(t, filepath.Join(dir, "calls.duckdb"))
+	defer w.Close()
+	upsert(t, w, batch(0, 10)...)
+	if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	upsert(t, w, batch(10, 10)...)
+	for name, c := range map[string]struct {
+		copying func(context.Context, load.Copy) (load.Copied, error)
+		want    string
+	}{
+		"the process dies": {func(ctx context.Context, c load.Copy) (load.Copied, error) {
+			if err := os.WriteFile(c.To, []byte("half"), 0o600); err != nil {
+				return load.Copied{}, err
+			}
+			return load.Copied{}, errors.New("signal: killed")
+		}, "signal: killed"},
+		"rows are missing": {func(ctx context.Context, c load.Copy) (load.Copied, error) {
+			c.Rows["main.calls"]++
+			return elsewhere(ctx, c)
+		}, "the copy has 20 rows of main.calls, and there are 21"},
+	} {
+		if _, err := w.Publish(t.Context(), path, time.Now, c.copying); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		onlyFiles(t, dir, "calls.duckdb", "calls.read.duckdb")
+		read, err := load.OpenReadOnly(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, read, `SELECT count(*) FROM calls`, "10")
+		read.Close()
+	}
+	if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestThereMustBeRoomForACopy(t *testing.T) {
+	smalldisk.Run(t, 64<<20, func(t *testing.T, dir string) {
+		w := open(t, filepath.Join(dir, "calls.duckdb"))
+		defer w.Close()
+		upsert(t, w, batch(0, 100)...)
+		if err := w.Checkpoint(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		smalldisk.Fill(t, dir, 12<<20)
+		_, err := w.Publish(t.Context(), filepath.Join(dir, "calls.read.duckdb"), time.Now, elsewhere)
+		if err == nil || !strings.Contains(err.Error(), "of room; make some, or put the copy elsewhere (warehouse.publish)") {
+			t.Errorf("got %v", err)
+		}
+		upsert(t, w, batch(100, 100)...)
+		expect(t, w, `SELECT count(*) FROM calls`, "200")
+	})
+}
