@@ -44,14 +44,19 @@ func (w *Warehouse) logSize() int64 {
 	return info.Size()
 }
 
-// enough is how much memory a checkpoint needs beside what the log holds, in bytes.
-var enough int64 = 272 << 20
+// longestLog is how long the write-ahead log may become, in bytes. A checkpoint rewrites what changed: many small ones double the time of a first sync
+// and the size of its file. So the log is written into the file at the end of a run, and before that only where it has grown long: what is in it is
+// in memory, too.
+const longestLog = 224 << 20
+
+// enough is how much memory a checkpoint needs, in bytes, where the log is not longer than it should be.
+const enough = 272 << 20
 
 // sparingly does work with no more memory than it needs. DuckDB keeps what a checkpoint reads and writes for as long as its limit allows, which in a
 // first sync of long transcripts is half a gigabyte that nobody asks for again. Where that is too little after all, the work is done once more with all
 // that is allowed, and so is all such work from then on.
 func (w *Warehouse) sparingly(ctx context.Context, work func() error) error {
-	limit := enough + max(w.logSize()-w.longest, 0) // a transaction can be larger than the longest log
+	limit := w.enough + max(w.logSize()-w.longest, 0) // a transaction can be larger than the longest log
 	if w.roomy || w.memory > 0 && w.memory <= limit {
 		return work()
 	}

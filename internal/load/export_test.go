@@ -1,7 +1,4 @@
 package load
 
-// LeaveCheckpoints sets how much memory checkpoints need, in bytes, and returns what it was.
-func LeaveCheckpoints(n int64) (before int64) {
-	before, enough = enough, n
-	return before
-}
+// LeaveCheckpoints sets how much memory checkpoints need, in bytes.
+func (w *Warehouse) LeaveCheckpoints(n int64) { w.enough = n }

@@ -44,13 +44,13 @@ func TestACheckpointTakesLittleMemory(t *testing.T) {
 		"too little":              {1 << 30, 1 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer load.LeaveCheckpoints(load.LeaveCheckpoints(c.enough))
 			path := filepath.Join(t.TempDir(), "calls.duckdb")
 			w, err := load.Open(t.Context(), load.Options{Path: path, MemoryLimit: c.limit})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer w.Close()
+			w.LeaveCheckpoints(c.enough)
 			const limit = `SELECT current_setting('memory_limit')`
 			before := lines(t, w, limit)[0]
 			for n := range 3 {

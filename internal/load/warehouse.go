@@ -58,6 +58,7 @@ type Warehouse struct {
 	longest int64
 	memory  int64  // DuckDB's limit, in bytes; 0: its own
 	allowed string // the same as DuckDB reads it; "": not read yet
+	enough  int64  // what a checkpoint needs of it
 	roomy   bool   // checkpoints have all of it
 	known   knownKeys
 
@@ -97,10 +98,8 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 	if o.Threads > 0 {
 		w.threads = o.Threads
 	}
-	// A checkpoint rewrites what changed: many small ones double the time of a first sync and the size of its file. The log is written into the file
-	// at the end of a run, and before that only where it has grown long: what is in it is in memory too.
-	if w.longest = o.LongestLog; w.longest == 0 {
-		w.longest = 224 << 20
+	if o.LongestLog > 0 {
+		w.longest = o.LongestLog
 	}
 	w.memory = o.MemoryLimit
 	if err := w.prepare(ctx); err != nil {
@@ -114,7 +113,7 @@ func connect(ctx context.Context, path string, settings url.Values) (*Warehouse,
 	if strings.ContainsAny(path, "?#%") {
 		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", path)
 	}
-	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), readings: newReadings(), commit: func(commit func() error) error { return commit() }}
+	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), longest: longestLog, enough: enough, readings: newReadings(), commit: func(commit func() error) error { return commit() }}
 	if err := w.dial(ctx); err != nil {
 		return nil, err
 	}
