@@ -146,7 +146,7 @@ func (l *Listener) status(h Handler, w http.ResponseWriter, r *http.Request) {
 	if err == nil && !json.Valid(state) {
 		err = errors.New("the status is not JSON")
 	}
-	if err != nil && r.Context().Err() != nil {
+	if r.Context().Err() != nil && errors.Is(err, r.Context().Err()) {
 		panic(http.ErrAbortHandler) // that the holder ends is no failure of the question: to the client it has gone away
 	}
 	if err != nil {

@@ -28,11 +28,39 @@ func (w *Warehouse) checkpoint(ctx context.Context) error {
 		_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
 		return err
 	}
-	err := w.widely(ctx, func() error { return w.sparingly(ctx, work) })
+	limited := false
+	err := w.widely(ctx, func() (err error) {
+		limited, err = w.sparingly(ctx, work)
+		return err
+	})
+	if limited && isOutOfMemory(err) {
+		err = w.withAll(ctx, work, err)
+	}
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", w.trouble(err))
 	}
 	return nil
+}
+
+// withAll makes a checkpoint for which the memory that it was given was too little, with all that is allowed, as are all from then on. DuckDB gives a
+// file up whose checkpoint failed, and so it is opened again.
+//
+// If the process dies here, the file and its log are as they were before the checkpoint: the next process replays the log.
+func (w *Warehouse) withAll(ctx context.Context, work func() error, first error) error {
+	w.roomy, w.lost = true, true
+	if err := w.reopen(ctx); err != nil {
+		return fmt.Errorf("%w; before that: %w", err, first)
+	}
+	if err := w.widely(ctx, work); err != nil {
+		return fmt.Errorf("%w; before that: %w", err, first)
+	}
+	return nil
+}
+
+// isOutOfMemory reports whether DuckDB's limit was reached.
+func isOutOfMemory(err error) bool {
+	var e *duckdb.Error
+	return err != nil && (errors.As(err, &e) && e.Type == duckdb.ErrorTypeOutOfMemory || outOfMemory.MatchString(err.Error()))
 }
 
 // logSize is the length of the write-ahead log, in bytes; without one, 0. To look at it leaves DuckDB's lock alone.
@@ -47,18 +75,21 @@ func (w *Warehouse) logSize() int64 {
 // longestLog is how long the write-ahead log may become, in bytes. A checkpoint rewrites what changed: many small ones double the time of a first sync
 // and the size of its file. So the log is written into the file at the end of a run, and before that only where it has grown long: what is in it is
 // in memory, too.
-const longestLog = 224 << 20
+const longestLog = 288 << 20
 
 // enough is how much memory a checkpoint needs, in bytes, where the log is not longer than it should be.
-const enough = 272 << 20
+const enough = 264 << 20
 
-// sparingly does work with no more memory than it needs. DuckDB keeps what a checkpoint reads and writes for as long as its limit allows, which in a
-// first sync of long transcripts is half a gigabyte that nobody asks for again. Where that is too little after all, the work is done once more with all
-// that is allowed, and so is all such work from then on.
-func (w *Warehouse) sparingly(ctx context.Context, work func() error) error {
+// enoughPerThread is what it needs for each thread that it has beyond two: each compresses rows of its own.
+const enoughPerThread = 64 << 20
+
+// sparingly does work with no more memory than it needs, and reports whether that was less than is allowed. DuckDB keeps what a checkpoint reads and
+// writes for as long as its limit allows, which in a first sync of long transcripts is half a gigabyte that nobody asks for again.
+func (w *Warehouse) sparingly(ctx context.Context, work func() error) (limited bool, err error) {
 	limit := w.enough + max(w.logSize()-w.longest, 0) // a transaction can be larger than the longest log
+	limit += int64(max(w.threads-2, 0)) * enoughPerThread
 	if w.roomy || w.memory > 0 && w.memory <= limit {
-		return work()
+		return false, work()
 	}
 	switch {
 	case w.allowed != "": // read once, as it is told rounded and would shrink each time
@@ -66,22 +97,23 @@ func (w *Warehouse) sparingly(ctx context.Context, work func() error) error {
 		w.allowed = bytesText(w.memory)
 	default: // DuckDB's own choice, such as 18.8 GiB. RESET would tell of it again, and leave the lower limit in force
 		if err := w.conn.QueryRowContext(ctx, `SELECT current_setting('memory_limit')`).Scan(&w.allowed); err != nil {
-			return fmt.Errorf("read the memory limit: %w", err)
+			return false, fmt.Errorf("read the memory limit: %w", err)
 		}
 	}
-	err := w.limitMemory(ctx, bytesText(limit))
+	err = w.limitMemory(ctx, bytesText(limit))
+	if isOutOfMemory(err) { // what is in memory now has no room below that
+		if err := w.limitMemory(ctx, w.allowed); err != nil {
+			return false, err
+		}
+		return false, work()
+	}
 	if err == nil {
 		err = work()
 	}
 	if rerr := w.limitMemory(context.WithoutCancel(ctx), w.allowed); rerr != nil && err == nil {
 		err = rerr
 	}
-	var e *duckdb.Error
-	if err == nil || !errors.As(err, &e) || e.Type != duckdb.ErrorTypeOutOfMemory && !outOfMemory.MatchString(err.Error()) {
-		return err
-	}
-	w.roomy = true
-	return work()
+	return true, err
 }
 
 // limitMemory sets DuckDB's limit.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"syncd/internal/load"
@@ -41,7 +42,8 @@ func TestACheckpointTakesLittleMemory(t *testing.T) {
 		"DuckDB's own limit":      {0, 64 << 20},
 		"a limit of the user's":   {1 << 30, 64 << 20},
 		"a limit that is smaller": {100 << 20, 1 << 30},
-		"too little":              {1 << 30, 1 << 10},
+		"no room at all":          {1 << 30, 1 << 10},
+		"too little":              {1 << 30, 16 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "calls.duckdb")
@@ -53,8 +55,15 @@ func TestACheckpointTakesLittleMemory(t *testing.T) {
 			w.LeaveCheckpoints(c.enough)
 			const limit = `SELECT current_setting('memory_limit')`
 			before := lines(t, w, limit)[0]
+			epoch := w.Epoch()
 			for n := range 3 {
-				upsert(t, w, batch(n*2000, 2000)...)
+				for _, piece := range []int{0, 3000} {
+					some := batch(n*6000+piece, 3000)
+					for i := range some {
+						some[i].Payload = `{"text":"` + strings.Repeat(strconv.Itoa(n*6000+piece+i)+" words and more of them ", 120) + `"}`
+					}
+					upsert(t, w, some...)
+				}
 				if err := w.Checkpoint(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -65,7 +74,10 @@ func TestACheckpointTakesLittleMemory(t *testing.T) {
 					expect(t, w, limit, before)
 				}
 			}
-			expect(t, w, `SELECT count(*) FROM calls`, "6000")
+			expect(t, w, `SELECT count(*), count(DISTINCT call_id), (SELECT count(*) FROM raw_calls) FROM calls`, "18000 18000 18000")
+			if opened := w.Epoch() - epoch; opened > 0 != (name == "too little") || opened > 1 {
+				t.Errorf("the file was opened again %d times", opened)
+			}
 			if c.limit == 0 { // what is told of the limit is not always what is in force
 				expect(t, w, `SELECT count(*), max(length(text)) FROM (SELECT repeat(range::VARCHAR, 100000) AS text FROM range(1000, 2200) ORDER BY text)`, "1200 400000")
 			}

@@ -88,6 +88,10 @@ func TestACopyIsWholeWhileCommitsGoOn(t *testing.T) {
 	upsert(t, w, batch(0, 600)...)
 	ctx, stop := context.WithCancel(t.Context())
 	var committing sync.WaitGroup
+	defer func() {
+		stop()
+		committing.Wait()
+	}()
 	var mu sync.Mutex
 	var commits []time.Time
 	committing.Go(func() {

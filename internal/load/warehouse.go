@@ -31,7 +31,7 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
-	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 224 MiB
+	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 288 MiB
 
 	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
 	// when a commit fails before it is durable, and when it is durable and its caller is told that it failed.

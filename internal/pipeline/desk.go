@@ -13,8 +13,8 @@ import (
 // desk is what is known of a source while the process lives, shared by all its runs. Whatever of it matters after the process is in the
 // warehouse too: the book is read from there once, and changed only with a transaction that has committed.
 //
-// Its lock is never held while a request is under way, and not while calls are committed: only the short transactions at both ends of a run are
-// waited for with it.
+// Its lock is never held while a request is under way, and not while calls are committed: only the transactions at both ends of a run are waited for
+// with it, which are short unless the log has become long just then.
 type desk struct {
 	writing sync.Mutex // held, by whoever does not hold mu yet, while a transaction is under way that changes the book or the record of a run
 	mu      sync.Mutex

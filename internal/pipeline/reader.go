@@ -70,6 +70,9 @@ func (r *reader) readClaimed(ctx context.Context, c claim) (next claim, err erro
 	var read *reading
 	defer func() {
 		if read == nil {
+			if r.behind != nil {
+				<-r.behind.done // a part of the window may be under way; what came of it is for settle to tell
+			}
 			r.desk.release(c.claimed)
 		}
 	}()

@@ -52,7 +52,7 @@ type batch struct {
 // the same for a hundred rows as for a thousand, so smaller ones are slower.
 const (
 	batchRecords = 50_000
-	batchBytes   = 32 << 20
+	batchBytes   = 24 << 20
 	batchTime    = 2 * time.Second
 
 	// What memory holds of a record beside its payload: what was read of it, and where its fields lie, while they are kept.
