@@ -13,8 +13,10 @@ import (
 
 // Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse. It waits while the file is copied; writers do not.
 func (w *Warehouse) Checkpoint(ctx context.Context) error {
-	w.still.Lock()
-	defer w.still.Unlock()
+	if err := w.still.take(ctx); err != nil {
+		return err
+	}
+	defer w.still.give()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.reopen(ctx); err != nil {
@@ -155,3 +157,30 @@ func (w *Warehouse) isLarge() bool {
 	info, err := os.Stat(w.path)
 	return err == nil && info.Size() >= large
 }
+
+// turn is had by one at a time, and waited for no longer than a context lasts.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+// take waits for the turn.
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// try takes the turn if nobody has it.
+func (t turn) try() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t turn) give() { <-t }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,9 @@ type Copy struct {
 	To   string           `json:"to"`   // there must be none yet
 	At   time.Time        `json:"at"`   // when it was settled
 	Rows map[string]int64 `json:"rows"` // of each table, with its schema
+
+	Memory        int64  `json:"memory"` // that DuckDB may take, in bytes; 0: as it likes
+	TempDirectory string `json:"temp_directory"`
 }
 
 // Copied is what came of a Copy.
@@ -113,7 +117,7 @@ func hasRoom(dir string, size int64) error {
 
 // finishCopy tells in the copy as of when it is, has it on the disk, and checks that it holds what it should.
 func finishCopy(ctx context.Context, c Copy) error {
-	w, err := connect(ctx, c.To, settings(Options{}))
+	w, err := connect(ctx, c.To, settings(Options{MemoryLimit: c.Memory, TempDirectory: c.TempDirectory}))
 	if err != nil {
 		return err
 	}
@@ -140,15 +144,51 @@ func (w *Warehouse) tellWhen(ctx context.Context, at time.Time) error {
 			`CREATE OR REPLACE TABLE sync.published AS SELECT ` + instant(at) + ` AS published_at`,
 			`COMMENT ON TABLE sync.published IS 'One row, in copies for readers alone: as of when this copy is.'`,
 			`COMMENT ON COLUMN sync.published.published_at IS 'UTC; never NULL. What was committed by then is in this copy.'`,
-			`CREATE OR REPLACE VIEW sync.gaps AS FROM sync.gaps_at((SELECT published_at FROM sync.published))`,
-			`CREATE OR REPLACE VIEW sync.freshness AS FROM sync.freshness_at((SELECT published_at FROM sync.published))`,
 		} {
 			if _, err := tx.ExecContext(ctx, s); err != nil {
 				return err
 			}
 		}
+		for _, view := range []string{"gaps", "freshness"} {
+			if err := tx.replaceView(ctx, view, `FROM sync.`+view+`_at((SELECT published_at FROM sync.published))`); err != nil {
+				return fmt.Errorf("replace sync.%s: %w", view, err)
+			}
+		}
 		return nil
 	})
+}
+
+// replaceView gives a view of the schema sync another query. What was said of it and of its columns is said of the new one: DuckDB forgets it.
+func (tx *Tx) replaceView(ctx context.Context, view, query string) error {
+	said, err := tx.comments(ctx, view)
+	if err != nil {
+		return err
+	}
+	for _, s := range append([]string{`CREATE OR REPLACE VIEW sync.` + view + ` AS ` + query}, said...) {
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comments returns the statements that say of a view of the schema sync, and of its columns, what is said of them now.
+func (tx *Tx) comments(ctx context.Context, view string) (statements []string, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT 'VIEW sync.' || view_name, comment FROM duckdb_views() WHERE schema_name = 'sync' AND view_name = $1 AND comment IS NOT NULL
+		UNION ALL SELECT 'COLUMN sync.' || table_name || '.' || column_name, comment FROM duckdb_columns()
+		WHERE schema_name = 'sync' AND table_name = $1 AND comment IS NOT NULL`, view)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var of, comment string
+		if err := rows.Scan(&of, &comment); err != nil {
+			return nil, err
+		}
+		statements = append(statements, `COMMENT ON `+of+` IS '`+strings.ReplaceAll(comment, "'", "''")+`'`)
+	}
+	return statements, rows.Err()
 }
 
 // holds checks that every table has the rows that it should.

@@ -22,7 +22,7 @@ func create(ctx context.Context, o Options) error {
 		return fmt.Errorf("there is no such file, but %s.wal is there, of a warehouse that is gone; bring that back, or delete the .wal", o.Path)
 	}
 	final := o.Path
-	sweep(final)
+	sweep(final, time.Hour)
 	// DuckDB wants to make the file itself: only the name is taken from the temporary one.
 	name, err := os.CreateTemp(filepath.Dir(final), filepath.Base(final)+".new-*")
 	if err != nil {
@@ -55,16 +55,17 @@ func create(ctx context.Context, o Options) error {
 func removeWarehouse(path string) {
 	_ = os.Remove(path)
 	_ = os.Remove(path + ".wal")
+	_ = os.RemoveAll(path + ".tmp") // where DuckDB puts what memory has no room for
 }
 
 // sweep removes what processes that died here left of their own tries, once it is old enough to be nobody's.
-func sweep(final string) {
+func sweep(final string, old time.Duration) {
 	left, err := filepath.Glob(final + ".new-*")
 	if err != nil {
 		return // the path itself reads as a pattern: then it stays
 	}
 	for _, path := range left {
-		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > time.Hour {
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) >= old {
 			removeWarehouse(path)
 		}
 	}

@@ -1,6 +1,7 @@
 package load_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,12 +39,15 @@ func TestWhatWasStagedIsNotHeld(t *testing.T) {
 
 // A checkpoint is given little memory, and all of it where that is too little; whatever comes after it has what it had before.
 func TestACheckpointTakesLittleMemory(t *testing.T) {
-	for name, c := range map[string]struct{ limit, enough int64 }{
-		"DuckDB's own limit":      {0, 64 << 20},
-		"a limit of the user's":   {1 << 30, 64 << 20},
-		"a limit that is smaller": {100 << 20, 1 << 30},
-		"no room at all":          {1 << 30, 1 << 10},
-		"too little":              {1 << 30, 16 << 20},
+	for name, c := range map[string]struct {
+		limit, enough int64
+		calls         int // of a batch
+	}{
+		"DuckDB's own limit":      {0, 64 << 20, 100},
+		"a limit of the user's":   {1 << 30, 64 << 20, 100},
+		"a limit that is smaller": {100 << 20, 1 << 30, 100},
+		"no room at all":          {1 << 30, 1 << 10, 100},
+		"too little":              {1 << 30, 16 << 20, 3000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "calls.duckdb")
@@ -56,11 +60,11 @@ func TestACheckpointTakesLittleMemory(t *testing.T) {
 			const limit = `SELECT current_setting('memory_limit')`
 			before := lines(t, w, limit)[0]
 			epoch := w.Epoch()
-			for n := range 3 {
-				for _, piece := range []int{0, 3000} {
-					some := batch(n*6000+piece, 3000)
+			for n := range 2 {
+				for _, piece := range []int{0, c.calls} {
+					some := batch(2*n*c.calls+piece, c.calls)
 					for i := range some {
-						some[i].Payload = `{"text":"` + strings.Repeat(strconv.Itoa(n*6000+piece+i)+" words and more of them ", 120) + `"}`
+						some[i].Payload = `{"text":"` + strings.Repeat(strconv.Itoa(2*n*c.calls+piece+i)+" words and more of them ", 120) + `"}`
 					}
 					upsert(t, w, some...)
 				}
@@ -74,12 +78,12 @@ func TestACheckpointTakesLittleMemory(t *testing.T) {
 					expect(t, w, limit, before)
 				}
 			}
-			expect(t, w, `SELECT count(*), count(DISTINCT call_id), (SELECT count(*) FROM raw_calls) FROM calls`, "18000 18000 18000")
+			expect(t, w, `SELECT count(*), count(DISTINCT call_id), (SELECT count(*) FROM raw_calls) FROM calls`, fmt.Sprintf("%[1]d %[1]d %[1]d", 4*c.calls))
 			if opened := w.Epoch() - epoch; opened > 0 != (name == "too little") || opened > 1 {
 				t.Errorf("the file was opened again %d times", opened)
 			}
 			if c.limit == 0 { // what is told of the limit is not always what is in force
-				expect(t, w, `SELECT count(*), max(length(text)) FROM (SELECT repeat(range::VARCHAR, 100000) AS text FROM range(1000, 2200) ORDER BY text)`, "1200 400000")
+				expect(t, w, `SELECT count(*), max(length(text)) FROM (SELECT repeat(range::VARCHAR, 100000) AS text FROM range(1000, 1250) ORDER BY text)`, "250 400000")
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,13 +35,18 @@ type Publication struct {
 // [MakeCopy] done. Copies are made one at a time.
 //
 // The copy appears under its name whole, checked and on the disk, or not at all: if this process or the other dies, or the disk is full, readers
-// have the one before, and what was begun is removed by a later Publish.
+// have the one before, and what was begun is removed by the next Publish.
 func (w *Warehouse) Publish(ctx context.Context, path string, now func() time.Time, copying func(context.Context, Copy) (Copied, error)) (p Publication, err error) {
+	if err := fitName(path); err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
+	}
 	began := now()
-	w.still.Lock()
-	defer w.still.Unlock()
-	sweep(path)
-	c := Copy{From: w.path}
+	if err := w.still.take(ctx); err != nil {
+		return Publication{}, err
+	}
+	defer w.still.give()
+	sweep(path, 0) // nobody else makes copies of this name while this process has the warehouse
+	c := Copy{From: w.path, Memory: w.memory, TempDirectory: w.settings.Get("temp_directory")}
 	if c.To, err = newName(path); err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
 	}
@@ -71,7 +77,7 @@ func (w *Warehouse) settle(ctx context.Context, now func() time.Time, c *Copy) (
 		return time.Time{}, 0, err
 	}
 	if c.Rows, err = w.countRows(ctx); err != nil {
-		return time.Time{}, 0, err
+		return time.Time{}, 0, w.trouble(err)
 	}
 	c.At = now().UTC()
 	return c.At, now().Sub(began), nil
@@ -87,8 +93,11 @@ func newName(path string) (string, error) {
 }
 
 // replace gives a file that is on the disk its name, and has that on the disk, too. If the process dies before, the file that had the name still
-// has it.
+// has it. A reader that wrote into the copy before, which is nobody's to write, may have left a log of it: with that the new one could not be opened.
 func replace(from, to string) error {
+	if err := os.Remove(to + ".wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ type Warehouse struct {
 	readings *readings
 	epoch    atomic.Int64
 
-	still sync.Mutex // held while the file is copied, or a checkpoint changes it; taken before mu
+	still turn       // of whoever copies the file, or changes it by a checkpoint; taken before mu
 	mu    sync.Mutex // guards all below: one transaction at a time
 
 	db      *sql.DB // nil: it was lost, and could not be opened again yet
@@ -69,8 +69,8 @@ type Warehouse struct {
 // Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
 // process holds the file, and refuses a file that is no warehouse, or one that a newer syncd wrote.
 func Open(ctx context.Context, o Options) (*Warehouse, error) {
-	if name := catalogName(o.Path); strings.EqualFold(name, "sync") {
-		return nil, fmt.Errorf("open warehouse %s: a file of this name cannot hold the schema sync; choose another name, such as calls.duckdb", o.Path)
+	if err := fitName(o.Path); err != nil {
+		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, err)
 	}
 	if err := create(ctx, o); err != nil {
 		return nil, fmt.Errorf("make warehouse %s: %w", o.Path, err)
@@ -110,10 +110,7 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 
 // connect opens a file with DuckDB's own settings, and looks no further at what is in it.
 func connect(ctx context.Context, path string, settings url.Values) (*Warehouse, error) {
-	if strings.ContainsAny(path, "?#%") {
-		return nil, fmt.Errorf("open warehouse %s: DuckDB's driver reads ?, # and %% in a path as options; choose another name", path)
-	}
-	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), longest: longestLog, enough: enough, readings: newReadings(), commit: func(commit func() error) error { return commit() }}
+	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), longest: longestLog, enough: enough, still: newTurn(), readings: newReadings(), commit: func(commit func() error) error { return commit() }}
 	if err := w.dial(ctx); err != nil {
 		return nil, err
 	}
@@ -166,6 +163,17 @@ func settings(o Options) url.Values {
 		v.Set("temp_directory", o.TempDirectory)
 	}
 	return v
+}
+
+// fitName fails for a name that a warehouse cannot have.
+func fitName(path string) error {
+	if strings.EqualFold(catalogName(path), "sync") {
+		return errors.New("a file of this name cannot hold the schema sync; choose another name, such as calls.duckdb")
+	}
+	if strings.ContainsAny(path, "?#%") {
+		return errors.New("DuckDB's driver reads ?, # and % in a path as options; choose another name")
+	}
+	return nil
 }
 
 // catalogName is the name under which DuckDB attaches a file: its base, up to the first dot.
@@ -250,10 +258,10 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		return fmt.Errorf("commit: %w", w.trouble(err))
 	}
 	done = true
-	if w.logSize() < w.longest || !w.still.TryLock() {
+	if w.logSize() < w.longest || !w.still.try() {
 		return nil // the log is short, or the file is being copied: then the next commit looks again
 	}
-	defer w.still.Unlock()
+	defer w.still.give()
 	// What was committed stays so if the process dies here, or if this fails, which is told as a commit is that failed and may be durable.
 	if err := w.checkpoint(unstopped); err != nil {
 		w.epoch.Add(1)
@@ -269,8 +277,8 @@ func (w *Warehouse) Epoch() int64 { return w.epoch.Load() }
 
 // Close closes the file. What was committed stays, whether or not Checkpoint came before.
 func (w *Warehouse) Close() error {
-	w.still.Lock() // DuckDB makes a checkpoint where it closes a file
-	defer w.still.Unlock()
+	_ = w.still.take(context.Background()) // DuckDB makes a checkpoint where it closes a file
+	defer w.still.give()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.hangUp()
