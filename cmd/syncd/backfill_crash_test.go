@@ -118,7 +118,7 @@ func newYear(t *testing.T, since, until time.Time) *year {
 			y.answering.Add(1)
 			defer y.answering.Add(-1)
 			if y.slow.Load() {
-				time.Sleep(100*time.Millisecond + rand.N(200*time.Millisecond))
+				time.Sleep(200*time.Millisecond + rand.N(400*time.Millisecond))
 			}
 			fake.ServeHTTP(w, r)
 		}))
