@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +45,7 @@ const (
 	// The write-ahead log is brought into the file once it holds so many records, and at least so often: replaying it after a crash must be
 	// quick, and each time rewrites some of the file. It is looked at every few minutes.
 	saveRecords = 40_000
-	saveBytes   = 64 << 20
+	saveBytes   = 64 << 20 // of the log, which grows long in a run of hours that has not ended and been counted
 	saveAtLeast = time.Hour
 	saveLook    = 5 * time.Minute
 	houseEach   = 24 * time.Hour
@@ -256,7 +255,7 @@ func (d *daemon) report(name string, err error) {
 func (d *daemon) save(ctx context.Context) error {
 	now := d.pipeline.Now()
 	d.mu.Lock()
-	due := d.unsaved >= saveRecords || d.unsaved > 0 && now.Sub(d.savedAt) >= saveAtLeast || d.logIsLong()
+	due := d.unsaved >= saveRecords || d.unsaved > 0 && now.Sub(d.savedAt) >= saveAtLeast || d.pipeline.Warehouse.LogSize() >= saveBytes
 	if due {
 		d.unsaved, d.savedAt = 0, now
 	}
@@ -265,12 +264,6 @@ func (d *daemon) save(ctx context.Context) error {
 		return nil
 	}
 	return d.pipeline.Warehouse.Checkpoint(ctx)
-}
-
-// logIsLong reports whether the write-ahead log has grown long, as it does in a run of hours that has not ended and been counted.
-func (d *daemon) logIsLong() bool {
-	info, err := os.Stat(d.config.Warehouse.Path + ".wal") // looking at its size leaves DuckDB's lock alone
-	return err == nil && info.Size() >= saveBytes
 }
 
 // tidy drops what is too old to be kept.

@@ -2,13 +2,10 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"time"
-
-	"github.com/duckdb/duckdb-go/v2"
 )
 
 // Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse. It waits while the file is copied; writers do not.
@@ -59,15 +56,9 @@ func (w *Warehouse) withAll(ctx context.Context, work func() error, first error)
 	return nil
 }
 
-// isOutOfMemory reports whether DuckDB's limit was reached.
-func isOutOfMemory(err error) bool {
-	var e *duckdb.Error
-	return err != nil && (errors.As(err, &e) && e.Type == duckdb.ErrorTypeOutOfMemory || outOfMemory.MatchString(err.Error()))
-}
-
-// logSize is the length of the write-ahead log, in bytes; without one, 0. To look at it leaves DuckDB's lock alone.
-func (w *Warehouse) logSize() int64 {
-	info, err := os.Stat(w.path + ".wal")
+// LogSize is the length of the write-ahead log, in bytes; without one, 0. To look at it leaves DuckDB's lock alone.
+func (w *Warehouse) LogSize() int64 {
+	info, err := os.Stat(logOf(w.path))
 	if err != nil {
 		return 0
 	}
@@ -88,7 +79,7 @@ const enoughPerThread = 64 << 20
 // sparingly does work with no more memory than it needs, and reports whether that was less than is allowed. DuckDB keeps what a checkpoint reads and
 // writes for as long as its limit allows, which in a first sync of long transcripts is half a gigabyte that nobody asks for again.
 func (w *Warehouse) sparingly(ctx context.Context, work func() error) (limited bool, err error) {
-	limit := w.enough + max(w.logSize()-w.longest, 0) // a transaction can be larger than the longest log
+	limit := w.enough + max(w.LogSize()-w.longest, 0) // a transaction can be larger than the longest log
 	limit += int64(max(w.threads-2, 0)) * enoughPerThread
 	if w.roomy || w.memory > 0 && w.memory <= limit {
 		return false, work()

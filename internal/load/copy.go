@@ -79,7 +79,10 @@ func copyStill(c Copy) (done Copied, err error) {
 			return done, err
 		}
 		if _, err := io.Copy(out, io.LimitReader(in, info.Size())); err != nil {
-			return done, noRoom(err)
+			if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+				err = diskFull(err)
+			}
+			return done, err
 		}
 	}
 	after, err := readHeaders(in)
@@ -93,14 +96,6 @@ func readHeaders(f *os.File) ([]byte, error) {
 	head := make([]byte, headers)
 	_, err := f.ReadAt(head, 0)
 	return head, err
-}
-
-// noRoom says of a full disk what can be done.
-func noRoom(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
-	}
-	return err
 }
 
 // room is what DuckDB needs beside the copy to finish it.
@@ -124,7 +119,7 @@ func finishCopy(ctx context.Context, c Copy) error {
 	if err := errors.Join(w.tellWhen(ctx, c.At), w.holds(ctx, c.Rows), w.Checkpoint(ctx), w.Close()); err != nil {
 		return err
 	}
-	if _, err := os.Stat(c.To + ".wal"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(logOf(c.To)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.New("its write-ahead log is not empty")
 	}
 	f, err := os.OpenFile(c.To, os.O_RDWR, 0)

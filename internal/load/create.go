@@ -23,13 +23,8 @@ func create(ctx context.Context, o Options) error {
 	}
 	final := o.Path
 	sweep(final, time.Hour)
-	// DuckDB wants to make the file itself: only the name is taken from the temporary one.
-	name, err := os.CreateTemp(filepath.Dir(final), filepath.Base(final)+".new-*")
-	if err != nil {
-		return openError(err)
-	}
-	o.Path = name.Name()
-	if err := errors.Join(name.Close(), os.Remove(o.Path)); err != nil {
+	var err error
+	if o.Path, err = newName(final); err != nil {
 		return err
 	}
 	defer removeWarehouse(o.Path)
@@ -49,6 +44,16 @@ func create(ctx context.Context, o Options) error {
 		return os.Rename(o.Path, final) // a file system without hard links
 	}
 	return nil
+}
+
+// newName is a name beside path that nobody has: what is half made never bears the name itself. DuckDB wants to make the file, so only the name is
+// taken from a temporary one.
+func newName(path string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return "", openError(err)
+	}
+	return f.Name(), errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // removeWarehouse removes a half-made file. What cannot be removed does no harm: nobody opens it, and the next sweep tries again.

@@ -83,15 +83,6 @@ func (w *Warehouse) settle(ctx context.Context, now func() time.Time, c *Copy) (
 	return c.At, now().Sub(began), nil
 }
 
-// newName is a name beside path that nobody has. Half a copy never bears the name itself.
-func newName(path string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return "", openError(err)
-	}
-	return f.Name(), errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
 // replace gives a file that is on the disk its name, and has that on the disk, too. If the process dies before, the file that had the name still
 // has it. A reader that wrote into the copy before, which is nobody's to write, may have left a log of it: with that the new one could not be opened.
 func replace(from, to string) error {

@@ -70,13 +70,24 @@ func (w *Warehouse) trouble(err error) error {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "No space left on device"), strings.Contains(text, "Disk quota exceeded"):
-		return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
+		return diskFull(err)
 	case damagedFile(text):
 		return fmt.Errorf("%w; the file is damaged: %s", err, damagedHint)
-	case e != nil && e.Type == duckdb.ErrorTypeOutOfMemory, outOfMemory.MatchString(text):
+	case isOutOfMemory(err):
 		return fmt.Errorf("%w: raise warehouse.memory_limit", &memoryError{err})
 	}
 	return err
+}
+
+// diskFull says of a full disk what can be done.
+func diskFull(err error) error {
+	return fmt.Errorf("%w; the disk is full: make room, nothing that was stored is lost", err)
+}
+
+// isOutOfMemory reports whether DuckDB's limit was reached.
+func isOutOfMemory(err error) bool {
+	var e *duckdb.Error
+	return err != nil && (errors.As(err, &e) && e.Type == duckdb.ErrorTypeOutOfMemory || outOfMemory.MatchString(err.Error()))
 }
 
 // outOfMemory is how DuckDB says within other errors that its limit is reached.

@@ -258,7 +258,7 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 		return fmt.Errorf("commit: %w", w.trouble(err))
 	}
 	done = true
-	if w.logSize() < w.longest || !w.still.try() {
+	if w.LogSize() < w.longest || !w.still.try() {
 		return nil // the log is short, or the file is being copied: then the next commit looks again
 	}
 	defer w.still.give()
