@@ -15,7 +15,8 @@ import (
 var arrows = map[string][]string{
 	"internal/extract":             {"internal/extract/httpapi", "internal/rawjson"},
 	"internal/transform":           {"internal/extract", "internal/call", "internal/rawjson"},
-	"internal/load":                {"internal/call", "internal/panics"},
+	"internal/load":                {"internal/call", "internal/panics", "internal/disk"},
+	"internal/query":               {"internal/disk"},
 	"internal/pipeline":            {"internal/extract", "internal/transform", "internal/load", "internal/checkpoint", "internal/call", "internal/panics"},
 	"internal/proof":               {"internal/checkpoint", "internal/transform", "internal/extract", "internal/call"},
 	"internal/proof/prooftest":     {"internal/proof", "internal/load"},

@@ -42,6 +42,7 @@ func experiments() []experiment {
 	return append(all,
 		experiment{"latency", "a page of a provider that takes 100 ms to answer", true, slowPages},
 		experiment{"growth", "commits, reopening and the file's growth at ten million calls against one", false, grown},
+		experiment{"publish", "a copy for readers of a million and of ten million calls, while commits go on", true, published},
 		experiment{"idle", "the daemon while nothing is new", true, idle},
 		experiment{"start", "how soon a command has answered", true, started},
 	)

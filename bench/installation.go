@@ -22,12 +22,12 @@ type installation struct {
 }
 
 // install writes a configuration as a user's, but that no rate limit makes anybody wait, and that calls have no details to be fetched: what is
-// measured is the list.
+// measured is the list, and that no copy is made for readers, as no reference makes one.
 func (l lab) install(s *server, p fakeapi.Provider) (*installation, error) {
 	dir := l.path("site")
 	i := &installation{binary: l.Binary, config: filepath.Join(dir, "syncd.yaml"), database: filepath.Join(dir, "calls.duckdb"), source: string(p)}
 	since, _ := quarter()
-	yaml := fmt.Sprintf("warehouse: {path: calls.duckdb}\nserver: {http: \"\"}\nsources:\n"+
+	yaml := fmt.Sprintf("warehouse: {path: calls.duckdb, publish: \"\"}\nserver: {http: \"\"}\nsources:\n"+
 		"  - {name: %s, provider: %s, base_url: %q, api_key_file: key, start: %s, details: false, rate_limit: 10000/s}\n",
 		p, p, s.URL, since.Format(time.DateOnly))
 	return i, errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "key"), []byte(key+"\n"), 0o600),

@@ -58,6 +58,9 @@ type said map[string]time.Time
 func newDaemon(h *holder, log *zap.Logger) *daemon {
 	d := &daemon{holder: h, log: log, behind: make(map[string]bool), parked: make(map[string]time.Time), said: make(map[string]said)}
 	h.done = d.handed
+	if h.copies != nil {
+		h.copies.report = d.notCopied
+	}
 	return d
 }
 
@@ -154,8 +157,9 @@ func (d *daemon) handed(ctx context.Context, s pipeline.Source, run load.Run, er
 	}
 }
 
-// count notes what a run has left to be brought into the file.
+// count notes what a run has left to be brought into the file, and to be copied.
 func (d *daemon) count(run load.Run) {
+	d.copies.look()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.unsaved += run.Inserted + run.Updated + run.Rejected
@@ -251,6 +255,13 @@ func (d *daemon) report(name string, err error) {
 	d.log.Error("job failed, and is tried again at its next tick", zap.String("job", name), zap.Error(err))
 }
 
+// notCopied is told that no copy for readers could be made.
+func (d *daemon) notCopied(err error) {
+	if d.isNews("(copy)", err) {
+		d.log.Error("no copy for readers could be made: they have the one before; it is tried again", zap.Error(err))
+	}
+}
+
 // save brings what was committed into the file, so that its write-ahead log stays small, and opening it after a crash quick.
 func (d *daemon) save(ctx context.Context) error {
 	now := d.pipeline.Now()
@@ -268,5 +279,6 @@ func (d *daemon) save(ctx context.Context) error {
 
 // tidy drops what is too old to be kept.
 func (d *daemon) tidy(ctx context.Context) error {
+	defer d.copies.look()
 	return keepHouse(ctx, d.pipeline.Warehouse, d.config, d.pipeline.Now())
 }

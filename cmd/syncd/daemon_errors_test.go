@@ -78,7 +78,7 @@ func (o *observed) begin() {
 	for i, s := range o.sources {
 		c.Sources[i].Name = s.Name
 	}
-	o.daemon = newDaemon(&holder{pipeline: o.pipeline, config: c, sources: o.sources, activity: newActivity(), since: time.Now()}, zap.New(core))
+	o.daemon = newDaemon(&holder{pipeline: o.pipeline, config: c, sources: o.sources, activity: newActivity(func() {}), since: time.Now()}, zap.New(core))
 	ctx, stop := context.WithCancel(o.t.Context())
 	o.stop, o.stopped = stop, make(chan error, 1)
 	go func() { o.stopped <- o.daemon.run(ctx) }()

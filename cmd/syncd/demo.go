@@ -80,11 +80,12 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	copies := newPublisher(c, time.Now)
 	w, err := load.Open(ctx, warehouseOptions(c.Warehouse))
 	if err != nil {
 		return err
 	}
-	results, err := d.syncSources(ctx, w, c, all, job{Command: "sync"})
+	results, err := d.syncSources(ctx, copies.of(w), w, c, all, job{Command: "sync"})
 	if err != nil {
 		return err
 	}
@@ -92,12 +93,12 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	took := time.Since(began)
-	equal, err := d.compare(ctx, c.Warehouse.Path)
+	equal, err := d.compare(ctx, c.Warehouse.Publish)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(d.term.out, "\nSynced in %s.\n", took.Round(100*time.Millisecond))
-	if err := d.answer(ctx, c.Warehouse.Path); err != nil {
+	if err := d.answer(ctx, c.Warehouse.Publish); err != nil {
 		return err
 	}
 	if err := d.sayMore(ctx, c.File); err != nil {
@@ -110,7 +111,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 }
 
 // demoFiles are the files that a demo leaves in its folder, and that the next one makes anew.
-var demoFiles = []string{"syncd.yaml", "calls.duckdb", "calls.duckdb.wal", "millis.key", "burki.key", "voicy.key"}
+var demoFiles = []string{"syncd.yaml", "calls.duckdb", "calls.duckdb.wal", "calls.read.duckdb", "millis.key", "burki.key", "voicy.key"}
 
 // demoMark is how a demo's configuration begins.
 const demoMark = "# Written by 'syncd demo'."
@@ -263,7 +264,7 @@ Look further:
   go build -o syncd ./cmd/syncd
   ./syncd -c %[1]s query 'SELECT status, cost FROM calls LIMIT 5'
   ./syncd -c %[1]s query 'FROM sync.runs' --format json
-  any DuckDB client can open the file: it is yours
+  any DuckDB client can open calls.read.duckdb, at any time: it is a copy for you
 Your own calls: copy config.example.yaml to syncd.yaml, then ./syncd check, ./syncd sync
 `, file)
 	if !d.keep {

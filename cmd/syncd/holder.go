@@ -25,6 +25,8 @@ type holder struct {
 	config   *config.Config
 	sources  []pipeline.Source // that it does work for; none: it takes no work
 	activity *activity
+	copies   *publisher
+	askers   askers
 	since    time.Time
 	stop     context.CancelFunc
 	served   chan error
@@ -35,8 +37,8 @@ type holder struct {
 
 // hold serves the control socket beside the warehouse until Close. A holder that cannot have its socket goes on without: others then wait
 // for it, and see no status.
-func hold(ctx context.Context, p *pipeline.Pipeline, c *config.Config, log *zap.Logger) *holder {
-	h := &holder{pipeline: p, config: c, activity: newActivity(), since: p.Now(), served: make(chan error, 1)}
+func hold(ctx context.Context, p *pipeline.Pipeline, c *config.Config, copies *publisher, log *zap.Logger) *holder {
+	h := &holder{pipeline: p, config: c, copies: copies, activity: newActivity(copies.look), since: p.Now(), served: make(chan error, 1)}
 	return h.serve(ctx, log)
 }
 
@@ -64,9 +66,22 @@ func (h *holder) Work(ctx context.Context, w control.Work, emit func(control.Eve
 	if h.sources == nil {
 		return control.ErrRefused
 	}
+	switch w.Command {
+	case "sync", "backfill":
+		return h.workJob(ctx, w, emit)
+	}
+	return unknownWork(w.Command)
+}
+
+func unknownWork(command string) error {
+	return &control.Failure{Message: fmt.Sprintf("the daemon does not know this %q: is it of another version? restart it", command), Code: exitFailed}
+}
+
+// workJob does a job that was handed over.
+func (h *holder) workJob(ctx context.Context, w control.Work, emit func(control.Event) error) error {
 	var j job
-	if err := json.Unmarshal(w.Args, &j); err != nil || w.Command != "sync" && w.Command != "backfill" {
-		return &control.Failure{Message: fmt.Sprintf("the daemon does not know this %q: is it of another version? restart it", w.Command), Code: exitFailed}
+	if err := json.Unmarshal(w.Args, &j); err != nil {
+		return unknownWork(w.Command)
 	}
 	all, err := h.chosen(j.Sources)
 	if err != nil {
@@ -103,19 +118,23 @@ func (h *holder) chosen(wanted []string) ([]pipeline.Source, error) {
 
 // activity is what runs now, for status.
 type activity struct {
-	next watcher // nil: nobody else watches
+	next      watcher // nil: nobody else watches
+	committed func()  // called after each commit
 
 	mu      sync.Mutex
 	running map[string]pipeline.Progress // by run
 }
 
-func newActivity() *activity { return &activity{running: make(map[string]pipeline.Progress)} }
+func newActivity(committed func()) *activity {
+	return &activity{committed: committed, running: make(map[string]pipeline.Progress)}
+}
 
 // Committed implements pipeline.Watcher.
 func (a *activity) Committed(p pipeline.Progress) {
 	a.mu.Lock()
 	a.running[p.Run.Source+" "+p.Run.Kind] = p
 	a.mu.Unlock()
+	a.committed()
 	if a.next != nil {
 		a.next.Committed(p)
 	}
@@ -168,6 +187,7 @@ func (a *activity) now() []runningNow {
 // statusReport is what 'syncd status --json' and /api/status print.
 type statusReport struct {
 	load.Status
+	Copy    *copyStatus    `json:"copy"`    // for readers; null: none is wanted
 	Process *processStatus `json:"process"` // null: none holds the warehouse
 }
 
@@ -187,7 +207,7 @@ func (h *holder) Status(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := statusReport{Status: s, Process: &processStatus{PID: os.Getpid(), Version: version(), Daemon: h.sources != nil, StartedAt: h.since.UTC(), Running: h.activity.now()}}
+	r := statusReport{Status: s, Copy: h.copies.tell(), Process: &processStatus{PID: os.Getpid(), Version: version(), Daemon: h.sources != nil, StartedAt: h.since.UTC(), Running: h.activity.now()}}
 	if h.sources != nil {
 		r.Process.HTTP = h.config.Server.HTTP
 	}

@@ -149,11 +149,12 @@ func (a *app) doHere(ctx context.Context, c *config.Config, chosen []config.Sour
 	if j.DryRun {
 		return estimateHere(ctx, c, all, j)
 	}
+	copies := newPublisher(c, time.Now)
 	w, err := load.Open(ctx, warehouseOptions(c.Warehouse))
 	if err != nil {
 		return nil, err
 	}
-	return a.syncSources(ctx, w, c, all, j)
+	return a.syncSources(ctx, copies.of(w), w, c, all, j)
 }
 
 // estimateHere estimates a job with the warehouse opened for reading alone. Where there is none yet, nothing is covered.
@@ -170,15 +171,15 @@ func estimateHere(ctx context.Context, c *config.Config, all []pipeline.Source, 
 	return runJob(ctx, p, all, j, nil), w.Close()
 }
 
-// syncSources does a job on an open warehouse and closes it, its log written into the file. The error is the warehouse's own; what became
-// of a source is in its result.
-func (a *app) syncSources(ctx context.Context, w *load.Warehouse, c *config.Config, all []pipeline.Source, j job) ([]result, error) {
+// syncSources does a job on an open warehouse and closes it, its log written into the file and its copy for readers made. The error is the
+// warehouse's own; what became of a source is in its result.
+func (a *app) syncSources(ctx context.Context, copies *publisher, w *load.Warehouse, c *config.Config, all []pipeline.Source, j job) ([]result, error) {
 	log, err := a.newLog(c.Log, a.term.err)
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	p := newPipeline(w, log)
-	h := hold(ctx, p, c, log)
+	h := hold(ctx, p, c, copies, log)
 	if err := keepHouse(ctx, w, c, time.Now()); err != nil {
 		return nil, errors.Join(err, h.Close(), w.Close())
 	}
@@ -186,10 +187,11 @@ func (a *app) syncSources(ctx context.Context, w *load.Warehouse, c *config.Conf
 	if watch != nil {
 		h.activity.next = watch
 	}
+	copying := copies.start(ctx, c.Warehouse.PublishEvery)
 	results := runJob(ctx, p, all, j, h.activity)
 	end()
-	// Whatever was committed is brought into the file, also when this was told to stop: the next to open it finds no log to replay.
-	return results, errors.Join(h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+	// Whatever was committed is copied and brought into the file, also when this was told to stop: the next to open it finds no log to replay.
+	return results, errors.Join(copying(), h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
 }
 
 func names(all []pipeline.Source) []string {

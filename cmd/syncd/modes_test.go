@@ -78,7 +78,8 @@ func (m modes) has(pattern string) bool {
 func TestEveryFileIsItsOwnersAloneWhateverTheUmask(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 200, fakeapi.Voicy)
-	s.edit("  path: calls.duckdb\n", "  path: calls.duckdb\n  temp_directory: spill\n  memory_limit: 64MB\n")
+	s.edit("  path: calls.duckdb\n", "  path: calls.duckdb\n  temp_directory: spill\n")
+	s.edit("server: {", "query: {memory_limit: 64MB}\nserver: {")
 	dir := filepath.Dir(s.warehouse)
 	if err := os.Mkdir(filepath.Join(dir, "spill"), 0o700); err != nil {
 		t.Fatal(err)

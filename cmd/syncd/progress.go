@@ -69,6 +69,14 @@ const (
 
 // Committed implements pipeline.Watcher.
 func (p *progress) Committed(now pipeline.Progress) {
+	b := p.take(now)
+	if b != nil { // without the lock: a bar that is being drawn waits for it, and whoever moves the bar waits for the drawing
+		b.SetCurrent(int64(share(now) * (barScale - 1))) // the last step is Close's: a full bar is a finished one
+	}
+}
+
+// take notes how far a source is, and returns its bar.
+func (p *progress) take(now pipeline.Progress) *mpb.Bar {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	name := now.Run.Source
@@ -79,9 +87,7 @@ func (p *progress) Committed(now pipeline.Progress) {
 		p.details[name] = stage{time.Now(), now.Details}
 	}
 	p.latest[name] = now
-	if b := p.bar[name]; b != nil {
-		b.SetCurrent(int64(share(now) * (barScale - 1))) // the last step is Close's: a full bar is a finished one
-	}
+	return p.bar[name]
 }
 
 func share(p pipeline.Progress) float64 {

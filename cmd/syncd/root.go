@@ -46,7 +46,7 @@ New here? "syncd demo" shows the main job with nothing to set up.`,
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkLogFlags() }
-	root.AddCommand(newDemo(a), newRun(a), newSync(a), newBackfill(a), newCheck(a), newStatus(a), newQuery(a), newVersion(a))
+	root.AddCommand(newDemo(a), newRun(a), newSync(a), newBackfill(a), newCheck(a), newStatus(a), newQuery(a), newVersion(a), newAside(a))
 	wrapArgErrors(root)
 	return root
 }

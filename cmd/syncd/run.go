@@ -41,7 +41,7 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 	if err != nil {
 		return err
 	}
-	w, err := a.openWhenFree(ctx, c)
+	w, copies, err := a.openWhenFree(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 		err = errors.Join(err, w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
 	}()
 	p := newPipeline(w, log)
-	h := &holder{pipeline: p, config: c, sources: all, activity: newActivity(), since: time.Now(), served: make(chan error, 1)}
+	h := &holder{pipeline: p, config: c, sources: all, copies: copies, askers: make(askers, mostAskers), activity: newActivity(copies.look), since: time.Now(), served: make(chan error, 1)}
 	if err := sayRemoved(ctx, w, c, log); err != nil {
 		return err
 	}
@@ -67,8 +67,9 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 		}
 	}
 	log.Info("syncd runs", zap.String("version", version()), zap.Int("sources", len(all)), zap.String("warehouse", c.Warehouse.Path), zap.String("http", c.Server.HTTP))
+	copying := copies.start(ctx, 0)
 	together.Go(func() error { return d.run(ctx) })
-	err = together.Wait()
+	err = errors.Join(together.Wait(), copying())
 	log.Info("syncd has stopped")
 	return err
 }
@@ -91,7 +92,7 @@ func sayRemoved(ctx context.Context, w *load.Warehouse, c *config.Config, log *z
 
 // serveHTTP serves health and status on the configured address.
 func serveHTTP(ctx context.Context, together *errgroup.Group, h *holder, log *zap.Logger) error {
-	s, err := server.New(h.config.Server.HTTP, h)
+	s, err := server.New(h.config.Server.HTTP, h, h.config.Query.Timeout)
 	if err != nil {
 		return err
 	}
@@ -105,22 +106,23 @@ func serveHTTP(ctx context.Context, together *errgroup.Group, h *holder, log *za
 
 // openWhenFree opens the warehouse, and waits for a command that holds it. A daemon that holds it is an error: it would be waited for
 // without end.
-func (a *app) openWhenFree(ctx context.Context, c *config.Config) (*load.Warehouse, error) {
+func (a *app) openWhenFree(ctx context.Context, c *config.Config) (*load.Warehouse, *publisher, error) {
 	wait := a.waiting("to run")
 	for {
+		copies := newPublisher(c, time.Now)
 		w, err := load.Open(ctx, warehouseOptions(c.Warehouse))
 		if !errors.Is(err, load.ErrBusy) {
-			return w, err
+			return w, copies.of(w), err
 		}
 		r, serr := askStatus(ctx, c)
 		if serr == nil && r.Process != nil && r.Process.Daemon {
-			return nil, fmt.Errorf("syncd runs on this warehouse already, as process %d; 'syncd status' shows what it does", r.Process.PID)
+			return nil, nil, fmt.Errorf("syncd runs on this warehouse already, as process %d; 'syncd status' shows what it does", r.Process.PID)
 		}
 		if serr != nil && !errors.Is(serr, control.ErrNobody) {
-			return nil, serr
+			return nil, nil, serr
 		}
 		if err := wait(ctx, err); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 }

@@ -122,7 +122,7 @@ func (w *world) start() {
 	for i, s := range w.sources {
 		c.Sources[i].Name = s.Name
 	}
-	d := newDaemon(&holder{pipeline: w.pipeline, config: c, sources: w.sources, activity: newActivity(), since: time.Now()}, zap.NewNop())
+	d := newDaemon(&holder{pipeline: w.pipeline, config: c, sources: w.sources, activity: newActivity(func() {}), since: time.Now()}, zap.NewNop())
 	go func() { w.stopped <- d.run(ctx) }()
 }
 

@@ -52,6 +52,9 @@ func (a *app) status(ctx context.Context, c *config.Config) (statusReport, error
 		s, err := load.ReadStatus(ctx, c.Warehouse.Path, time.Now())
 		if err == nil {
 			r.Status = s
+			if copies := newPublisher(c, time.Now); copies != nil {
+				r.Copy = &copies.status
+			}
 			r.compare(c)
 			return r, nil
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -54,7 +55,40 @@ func (p *statusPrinter) head() {
 	default:
 		p.line("", "a command is at work since %s (process %d)", ago(p.report.At, &holder.StartedAt), holder.PID)
 	}
+	p.copy()
 }
+
+// copy tells of the copy for readers.
+func (p *statusPrinter) copy() {
+	c := p.report.Copy
+	if c == nil {
+		return
+	}
+	name := c.Path
+	if filepath.Dir(name) == filepath.Dir(p.report.Warehouse.Path) {
+		name = filepath.Base(name)
+	}
+	switch at := ago(p.report.At, c.PublishedAt); {
+	case c.PublishedAt == nil && p.report.Warehouse.Exists:
+		p.line("", "copy for readers: %s is not there yet", name)
+	case c.PublishedAt == nil:
+	case c.Behind:
+		p.line("", "copy for readers: %s, as of %s; the warehouse has changed since", name, at)
+	default:
+		p.line("", "copy for readers: %s, as of %s", name, at)
+	}
+	if c.Error != "" {
+		p.line("", "the last copy could not be made (%s): %s", ago(p.report.At, c.FailedAt), c.Error)
+	}
+	if took := seconds(c.TookSeconds); took > 0 && shareOfTime*took >= seconds(c.IntervalSeconds) {
+		p.line("", "copies are made no sooner than %s after one another, as one takes %.1f s", spanText(seconds(c.IntervalSeconds)), c.TookSeconds)
+	}
+	for _, problem := range c.ViewErrors {
+		p.line("", "a view of your own is left out: %s", problem)
+	}
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 // line prints a line, broken where it is too wide.
 func (p *statusPrinter) line(indent, format string, args ...any) {

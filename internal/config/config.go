@@ -26,6 +26,7 @@ type Config struct {
 	File      string // as the user named it
 	Warehouse Warehouse
 	Sources   []Source // at least one, in the file's order
+	Query     Query
 	Server    Server
 	Privacy   Privacy
 	Log       Log
@@ -36,6 +37,7 @@ type Warehouse struct {
 	Path          string         // syncd's own DuckDB file
 	Publish       string         // the copy for readers; "": none
 	PublishEvery  time.Duration  // copy at most this often
+	Views         string         // a folder with views of the user's own, as .sql files, for the copy; "": none
 	KeepRaw       time.Duration  // how long payloads are kept; 0: for ever
 	Timezone      *time.Location // what a day is, in views; never nil
 	MemoryLimit   int64          // DuckDB's, in bytes
@@ -69,6 +71,13 @@ type Rate struct {
 type CreditValue struct {
 	Amount   string // decimal text such as 0.01, above 0, at most nine digits on either side of the point
 	Currency string // three capitals
+}
+
+// Query bounds what a question of a reader may take.
+type Query struct {
+	MemoryLimit int64         // DuckDB's, in bytes
+	Timeout     time.Duration // for one question, its answer included
+	MaxRows     int           // of one answer over HTTP
 }
 
 // Server is what syncd serves over HTTP.

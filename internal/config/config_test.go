@@ -34,6 +34,7 @@ func defaults(file string, sources ...config.Source) *config.Config {
 			Timezone: time.UTC, MemoryLimit: 2_000_000_000,
 		},
 		Sources: sources,
+		Query:   config.Query{MemoryLimit: 1_000_000_000, Timeout: 5 * time.Minute, MaxRows: 10_000},
 		Server:  config.Server{HTTP: "127.0.0.1:8080"},
 		Privacy: config.Privacy{PhoneNumbers: config.Keep, Transcripts: config.Keep},
 		Log:     config.Log{Level: "info", Format: "text"},
@@ -73,6 +74,8 @@ func everything(file string) *config.Config {
 	voicy.Timeout = 500 * time.Millisecond
 
 	c := defaults(file, millis, burki, voicy)
+	c.Warehouse.Publish, c.Warehouse.PublishEvery, c.Warehouse.Views = in+"copies/calls.read.duckdb", 90*time.Second, in+"my views"
+	c.Query = config.Query{MemoryLimit: 512_000_000, Timeout: 90 * time.Second, MaxRows: 25}
 	c.Warehouse.Path = "/var/lib/syncd/calls.duckdb"
 	c.Warehouse.Timezone = time.UTC
 	c.Warehouse.MemoryLimit = 1_610_612_736

@@ -83,6 +83,7 @@ func written(t *testing.T, c *config.Config) string {
 	line("  ", "path", c.Warehouse.Path)
 	line("  ", "publish", c.Warehouse.Publish)
 	line("  ", "publish_every", c.Warehouse.PublishEvery.String())
+	line("  ", "views", c.Warehouse.Views)
 	line("  ", "keep_raw", "forever")
 	line("  ", "timezone", c.Warehouse.Timezone.String())
 	line("  ", "memory_limit", fmt.Sprintf("%dB", c.Warehouse.MemoryLimit))
@@ -114,6 +115,7 @@ func written(t *testing.T, c *config.Config) string {
 			line("    ", "credit_value", map[string]string{"amount": s.CreditValue.Amount, "currency": s.CreditValue.Currency})
 		}
 	}
+	line("", "query", map[string]any{"memory_limit": fmt.Sprintf("%dB", c.Query.MemoryLimit), "timeout": c.Query.Timeout.String(), "max_rows": c.Query.MaxRows})
 	line("", "server", map[string]string{"http": c.Server.HTTP})
 	b.WriteString("privacy:\n")
 	line("  ", "phone_numbers", c.Privacy.PhoneNumbers)

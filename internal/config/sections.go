@@ -17,6 +17,7 @@ func (c *Config) read(v value, folder string) {
 	c.Warehouse = Warehouse{
 		Path: "calls.duckdb", Publish: "calls.read.duckdb", PublishEvery: time.Minute, Timezone: time.UTC, MemoryLimit: 2e9,
 	}
+	c.Query = Query{MemoryLimit: 1e9, Timeout: 5 * time.Minute, MaxRows: 10_000}
 	c.Server = Server{HTTP: "127.0.0.1:8080"}
 	c.Privacy = Privacy{PhoneNumbers: Keep, Transcripts: Keep}
 	c.Log = Log{Level: "info", Format: "text"}
@@ -25,6 +26,7 @@ func (c *Config) read(v value, folder string) {
 	o, ok := v.object(
 		field{name: "warehouse", read: func(v value) { files = c.Warehouse.read(v) }},
 		field{name: "sources", required: "a list of at least one source", read: c.readSources},
+		field{name: "query", read: c.Query.read},
 		field{name: "server", read: c.Server.read},
 		field{name: "privacy", read: c.Privacy.read},
 		field{name: "log", read: c.Log.read},
@@ -43,7 +45,7 @@ func (c *Config) read(v value, folder string) {
 
 // resolve makes every path start at the folder.
 func (c *Config) resolve(folder string) {
-	paths := []*string{&c.Warehouse.Path, &c.Warehouse.Publish, &c.Warehouse.TempDirectory, &c.Privacy.HashKey.File}
+	paths := []*string{&c.Warehouse.Path, &c.Warehouse.Publish, &c.Warehouse.Views, &c.Warehouse.TempDirectory, &c.Privacy.HashKey.File}
 	for i := range c.Sources {
 		paths = append(paths, &c.Sources[i].APIKey.File)
 	}
@@ -59,6 +61,7 @@ func (w *Warehouse) read(v value) object {
 		key("path", &w.Path, file),
 		key("publish", &w.Publish, path),
 		key("publish_every", &w.PublishEvery, duration(time.Second, 365*day)),
+		key("views", &w.Views, path),
 		key("keep_raw", &w.KeepRaw, keepRaw),
 		key("timezone", &w.Timezone, parsed(parseZone)),
 		key("memory_limit", &w.MemoryLimit, parsed(parseMemory)),
@@ -259,6 +262,14 @@ func creditAmount(v value) (string, bool) {
 		return "", false
 	}
 	return s, ok
+}
+
+func (q *Query) read(v value) {
+	v.object(
+		key("memory_limit", &q.MemoryLimit, parsed(parseMemory)),
+		key("timeout", &q.Timeout, duration(time.Second, day)),
+		key("max_rows", &q.MaxRows, whole(1, 10_000_000)),
+	)
 }
 
 func (s *Server) read(v value) {

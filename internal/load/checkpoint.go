@@ -19,6 +19,14 @@ func (w *Warehouse) Checkpoint(ctx context.Context) error {
 	if err := w.reopen(ctx); err != nil {
 		return err
 	}
+	return w.bringIn(ctx)
+}
+
+// bringIn makes a checkpoint where there is anything to be brought in: what is in the file already is not written again.
+func (w *Warehouse) bringIn(ctx context.Context) error {
+	if w.LogSize() == 0 {
+		return nil
+	}
 	return w.checkpoint(ctx)
 }
 

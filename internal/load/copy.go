@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"syncd/internal/disk"
 )
 
 // Copy says which file is to be copied where, and what must be found in the copy.
@@ -21,6 +23,8 @@ type Copy struct {
 	At   time.Time        `json:"at"`   // when it was settled
 	Rows map[string]int64 `json:"rows"` // of each table, with its schema
 
+	Views string `json:"views"` // a folder with the user's own views; "": none
+
 	Memory        int64  `json:"memory"` // that DuckDB may take, in bytes; 0: as it likes
 	TempDirectory string `json:"temp_directory"`
 }
@@ -29,6 +33,8 @@ type Copy struct {
 type Copied struct {
 	Bytes  int64 `json:"bytes"`
 	Cloned bool  `json:"cloned"` // its blocks are shared with the file's
+
+	ViewErrors []string `json:"view_errors"` // why views of the user's own are not in it, a line each
 }
 
 // errMoved says that the file changed while it was copied.
@@ -103,7 +109,7 @@ const room = 16 << 20
 
 // hasRoom fails where a disk has too little room for a file of so many bytes.
 func hasRoom(dir string, size int64) error {
-	free, known := freeBytes(dir)
+	free, known := disk.Free(dir)
 	if known && free < size+room {
 		return fmt.Errorf("the copy takes %d MB, and %s has %d MB of room; make some, or put the copy elsewhere (warehouse.publish)", (size+room)>>20, dir, free>>20)
 	}
@@ -121,6 +127,9 @@ func finishCopy(ctx context.Context, c Copy) error {
 	}
 	if _, err := os.Stat(logOf(c.To)); !errors.Is(err, fs.ErrNotExist) {
 		return errors.New("its write-ahead log is not empty")
+	}
+	if err := os.Chtimes(c.To, c.At, c.At); err != nil {
+		return err
 	}
 	f, err := os.OpenFile(c.To, os.O_RDWR, 0)
 	if err != nil {

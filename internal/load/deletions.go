@@ -88,6 +88,7 @@ func (tx *Tx) MarkDeleted(ctx context.Context, source string, ids []Ref, at time
 	}}); err != nil {
 		return 0, fmt.Errorf("mark deleted calls of %s: %w", source, err)
 	}
+	tx.changed = true
 	return int64(len(gone)), nil
 }
 

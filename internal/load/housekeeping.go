@@ -88,6 +88,7 @@ func (w *Warehouse) drop(ctx context.Context, statement string, before time.Time
 			return err
 		}
 		n, err = result.RowsAffected()
+		tx.changed = n > 0
 		return err
 	})
 	if err != nil {

@@ -22,6 +22,9 @@ import (
 //
 // The file is copied by another process. To open it once more in this one and to close it again would give DuckDB's lock on it away.
 
+// The time of a copy, as its file system tells it, is that as of which it is: so who looks at the two files knows what is behind, without
+// opening either.
+
 // Publication is a copy of the warehouse that readers have.
 type Publication struct {
 	At     time.Time     // it shows what was committed by then
@@ -29,39 +32,49 @@ type Publication struct {
 	Cloned bool          // the file system shares its blocks with the warehouse's, so that it took no room and hardly any time
 	Held   time.Duration // how long writers waited
 	Took   time.Duration // all of it
+
+	ViewErrors []string // why views of the user's own are not in it, a line each
 }
 
-// Publish replaces the copy for readers at path by one of what has been committed. The other process is started by copying, which is to have
-// [MakeCopy] done. Copies are made one at a time.
+// Publishing says where the copy goes and how it is made.
+type Publishing struct {
+	Path  string // of the copy
+	Views string // a folder with views of the user's own, as .sql files; "": none
+	Now   func() time.Time
+	Copy  func(context.Context, Copy) (Copied, error) // has MakeCopy done by another process
+}
+
+// Publish replaces the copy for readers by one of what has been committed. Copies are made one at a time.
 //
 // The copy appears under its name whole, checked and on the disk, or not at all: if this process or the other dies, or the disk is full, readers
 // have the one before, and what was begun is removed by the next Publish.
-func (w *Warehouse) Publish(ctx context.Context, path string, now func() time.Time, copying func(context.Context, Copy) (Copied, error)) (p Publication, err error) {
+func (w *Warehouse) Publish(ctx context.Context, o Publishing) (p Publication, err error) {
+	path := o.Path
 	if err := fitName(path); err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
 	}
-	began := now()
+	began := o.Now()
 	if err := w.still.take(ctx); err != nil {
 		return Publication{}, err
 	}
 	defer w.still.give()
 	sweep(path, 0) // nobody else makes copies of this name while this process has the warehouse
-	c := Copy{From: w.path, Memory: w.memory, TempDirectory: w.settings.Get("temp_directory")}
+	c := Copy{From: w.path, Views: o.Views, Memory: w.memory, TempDirectory: w.settings.Get("temp_directory")}
 	if c.To, err = newName(path); err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
 	}
 	defer removeWarehouse(c.To)
-	if p.At, p.Held, err = w.settle(ctx, now, &c); err != nil {
+	if p.At, p.Held, err = w.settle(ctx, o.Now, &c); err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
 	}
-	done, err := copying(ctx, c)
+	done, err := o.Copy(ctx, c)
 	if err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
 	}
 	if err := replace(c.To, path); err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, openError(err))
 	}
-	p.Bytes, p.Cloned, p.Took = done.Bytes, done.Cloned, now().Sub(began)
+	p.Bytes, p.Cloned, p.ViewErrors, p.Took = done.Bytes, done.Cloned, done.ViewErrors, o.Now().Sub(began)
 	return p, nil
 }
 
@@ -73,7 +86,7 @@ func (w *Warehouse) settle(ctx context.Context, now func() time.Time, c *Copy) (
 	if err := w.reopen(ctx); err != nil {
 		return time.Time{}, 0, err
 	}
-	if err := w.checkpoint(ctx); err != nil {
+	if err := w.bringIn(ctx); err != nil {
 		return time.Time{}, 0, err
 	}
 	if c.Rows, err = w.countRows(ctx); err != nil {

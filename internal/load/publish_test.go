@@ -119,10 +119,10 @@ func TestACopyIsWholeWhileCommitsGoOn(t *testing.T) {
 		least := len(commits)
 		mu.Unlock()
 		var began time.Time
-		p, err := w.Publish(t.Context(), path, time.Now, func(ctx context.Context, c load.Copy) (load.Copied, error) {
+		p, err := w.Publish(t.Context(), load.Publishing{Path: path, Now: time.Now, Copy: func(ctx context.Context, c load.Copy) (load.Copied, error) {
 			began = time.Now()
 			return elsewhere(ctx, c)
-		})
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestACopyIsWholeWhileCommitsGoOn(t *testing.T) {
 		expect(t, read, `SELECT published_at FROM sync.published`, p.At.Truncate(time.Microsecond).Format(time.RFC3339Nano))
 		if n == 3 { // who has a copy open keeps it
 			before := lines(t, read, `SELECT count(*) FROM calls`)[0]
-			if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+			if _, err := w.Publish(t.Context(), load.Publishing{Path: path, Now: time.Now, Copy: elsewhere}); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, read, `SELECT count(*), count(DISTINCT call_id) FROM calls`, before+" "+before)
@@ -163,7 +163,7 @@ func TestACopyThatFailsLeavesTheOneBefore(t *testing.T) {
 	w := open(t, filepath.Join(dir, "calls.duckdb"))
 	defer w.Close()
 	upsert(t, w, batch(0, 10)...)
-	if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+	if _, err := w.Publish(t.Context(), load.Publishing{Path: path, Now: time.Now, Copy: elsewhere}); err != nil {
 		t.Fatal(err)
 	}
 	upsert(t, w, batch(10, 10)...)
@@ -182,7 +182,7 @@ func TestACopyThatFailsLeavesTheOneBefore(t *testing.T) {
 			return elsewhere(ctx, c)
 		}, "the copy has 20 rows of main.calls, and there are 21"},
 	} {
-		if _, err := w.Publish(t.Context(), path, time.Now, c.copying); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := w.Publish(t.Context(), load.Publishing{Path: path, Now: time.Now, Copy: c.copying}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 		onlyFiles(t, dir, "calls.duckdb", "calls.read.duckdb")
@@ -193,7 +193,7 @@ func TestACopyThatFailsLeavesTheOneBefore(t *testing.T) {
 		expect(t, read, `SELECT count(*) FROM calls`, "10")
 		read.Close()
 	}
-	if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+	if _, err := w.Publish(t.Context(), load.Publishing{Path: path, Now: time.Now, Copy: elsewhere}); err != nil {
 		t.Error(err)
 	}
 }
@@ -240,7 +240,7 @@ func TestACopyIsDocumentedAndCanBeOpened(t *testing.T) {
 	if err := os.WriteFile(path+".wal", []byte("of another file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Publish(t.Context(), path, time.Now, elsewhere); err != nil {
+	if _, err := w.Publish(t.Context(), load.Publishing{Path: path, Now: time.Now, Copy: elsewhere}); err != nil {
 		t.Fatal(err)
 	}
 	const said = `SELECT schema_name, view_name, '', comment FROM duckdb_views() WHERE NOT internal
@@ -252,7 +252,7 @@ func TestACopyIsDocumentedAndCanBeOpened(t *testing.T) {
 	}
 	defer read.Close()
 	expect(t, read, said, want...)
-	if _, err := w.Publish(t.Context(), filepath.Join(dir, "sync.duckdb"), time.Now, elsewhere); err == nil || !strings.Contains(err.Error(), "choose another name") {
+	if _, err := w.Publish(t.Context(), load.Publishing{Path: filepath.Join(dir, "sync.duckdb"), Now: time.Now, Copy: elsewhere}); err == nil || !strings.Contains(err.Error(), "choose another name") {
 		t.Errorf("a copy named sync.duckdb: got %v", err)
 	}
 }
@@ -266,7 +266,7 @@ func TestThereMustBeRoomForACopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		smalldisk.Fill(t, dir, 12<<20)
-		_, err := w.Publish(t.Context(), filepath.Join(dir, "calls.read.duckdb"), time.Now, elsewhere)
+		_, err := w.Publish(t.Context(), load.Publishing{Path: filepath.Join(dir, "calls.read.duckdb"), Now: time.Now, Copy: elsewhere})
 		if err == nil || !strings.Contains(err.Error(), "of room; make some, or put the copy elsewhere (warehouse.publish)") {
 			t.Errorf("got %v", err)
 		}

@@ -152,11 +152,17 @@ func (tx *Tx) EndInterrupted(ctx context.Context, source string) error {
 func (tx *Tx) Reject(ctx context.Context, runID string, rejects []call.Reject) error {
 	for _, r := range rejects {
 		sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Reason + "\x00" + r.Payload))
-		if _, err := tx.ExecContext(ctx, `INSERT INTO sync.rejects SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, NULL
+		result, err := tx.ExecContext(ctx, `INSERT INTO sync.rejects SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, NULL
 			WHERE NOT EXISTS (FROM sync.rejects WHERE reject_id = $1)`,
-			hex.EncodeToString(sum[:16]), r.Source, runID, r.Reason, r.Detail, r.Payload, r.FetchedAt); err != nil {
+			hex.EncodeToString(sum[:16]), r.Source, runID, r.Reason, r.Detail, r.Payload, r.FetchedAt)
+		if err != nil {
 			return fmt.Errorf("keep a rejected record of %s: %w", r.Source, err)
 		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return fmt.Errorf("keep a rejected record of %s: %w", r.Source, err)
+		}
+		tx.changed = tx.changed || n > 0
 	}
 	return nil
 }
@@ -203,6 +209,7 @@ func (tx *Tx) AddDrift(ctx context.Context, source string, d call.Drift, at time
 
 // addSighting keeps the first sample of a path: the one that made somebody look stays the same.
 func (tx *Tx) addSighting(ctx context.Context, source, path string, s sighting) error {
+	tx.changed = true
 	result, err := tx.ExecContext(ctx, `UPDATE sync.drift SET occurrences = occurrences + ?, last_seen_at = greatest(last_seen_at, ?)
 		WHERE source = ? AND path = ?`, s.n, s.last, source, path)
 	if err != nil {

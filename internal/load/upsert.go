@@ -147,6 +147,7 @@ func (tx *Tx) Store(ctx context.Context, source string, f *Found) (Counts, error
 	}
 	tx.extents = tx.extents.with(source, startsOf(written))
 	tx.noteUnchanged(f.unchanged)
+	tx.changed = tx.changed || len(written) > 0
 	return f.counts, nil
 }
 

@@ -47,6 +47,7 @@ type Warehouse struct {
 	healed   string
 	readings *readings
 	epoch    atomic.Int64
+	changes  atomic.Int64
 
 	still turn       // of whoever copies the file, or changes it by a checkpoint; taken before mu
 	mu    sync.Mutex // guards all below: one transaction at a time
@@ -253,6 +254,9 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	w.known.add(tx.stored)
 	w.widen(tx.extents)
 	w.readings.add(tx.unchanged)
+	if tx.changed {
+		w.changes.Add(1)
+	}
 	if err != nil {
 		w.epoch.Add(1)
 		return fmt.Errorf("commit: %w", w.trouble(err))
@@ -274,6 +278,13 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 // the same, or the file had to be opened again, and another process may have written it in between. Whoever remembers something reads it from
 // the tables again then. Within a transaction it does not change.
 func (w *Warehouse) Epoch() int64 { return w.epoch.Load() }
+
+// Path is where the file is.
+func (w *Warehouse) Path() string { return w.path }
+
+// Changes counts the transactions since the file was opened that changed what readers look for: calls and what belongs to them, rejects, oddities.
+// The others only move the ledger and the records of runs on.
+func (w *Warehouse) Changes() int64 { return w.changes.Load() }
 
 // Close closes the file. What was committed stays, whether or not Checkpoint came before.
 func (w *Warehouse) Close() error {
@@ -298,6 +309,7 @@ type Tx struct {
 	w         *Warehouse
 	stored    []uint64             // hashes of the keys it stored, known to the warehouse once it commits
 	extents   extents              // of what it stored
+	changed   bool                 // it changes more than the ledger and the records of runs
 	unchanged map[partDigest]int64 // the newest readings that saw payloads unchanged, remembered once it commits
 }
 

@@ -9,13 +9,15 @@ import (
 	"time"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"syncd/internal/query/querytest"
 )
 
 // FuzzGuard asks a database that could be written to: whatever the guard lets pass is one SELECT and changes nothing, so that the
 // guard alone would do, even where the file were not open for reading only.
 func FuzzGuard(f *testing.F) {
-	for _, a := range attacks {
-		f.Add(a.sql)
+	for _, a := range querytest.Attacks() {
+		f.Add(a.SQL)
 	}
 	for _, q := range questions {
 		f.Add(q)

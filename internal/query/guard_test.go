@@ -9,117 +9,9 @@ import (
 	"strings"
 	"testing"
 	"unicode"
-)
 
-// attacks are statements that must not be answered, each with a part of what the user is told.
-var attacks = []struct{ sql, says string }{
-	{"DELETE FROM calls", "DELETE is not answered here"},
-	{"INSERT INTO calls (call_id) VALUES ('x')", "INSERT is not answered here"},
-	{"INSERT INTO calls (call_id) VALUES ('x') RETURNING call_id", "INSERT is not answered here"},
-	{"UPDATE calls SET cost = 0 RETURNING *", "UPDATE is not answered here"},
-	{"MERGE INTO calls USING calls AS n ON false WHEN NOT MATCHED THEN INSERT", "MERGE is not answered here"},
-	{"TRUNCATE calls", "TRUNCATE is not answered here"},
-	{"DROP TABLE calls", "DROP is not answered here"},
-	{"CREATE TABLE x (a INTEGER)", "CREATE is not answered here"},
-	{"CREATE TEMP TABLE x AS SELECT * FROM calls", "CREATE is not answered here"},
-	{"CREATE OR REPLACE MACRO f(a) AS a", "CREATE is not answered here"},
-	{"CREATE SECRET s (TYPE s3)", "CREATE is not answered here"},
-	{"ALTER TABLE calls ADD COLUMN x INTEGER", "ALTER is not answered here"},
-	{"COMMENT ON TABLE calls IS 'x'", "COMMENT is not answered here"},
-	{"COPY calls TO '{dir}/out.csv'", "COPY is not answered here"},
-	{"COPY (SELECT 1) TO '{dir}/out.parquet' (FORMAT parquet)", "COPY is not answered here"},
-	{"COPY calls FROM '/etc/passwd'", "COPY is not answered here"},
-	{"EXPORT DATABASE '{dir}/export'", "EXPORT is not answered here"},
-	{"IMPORT DATABASE '{dir}/export'", "IMPORT is not answered here"},
-	{"ATTACH '{dir}/other.duckdb' AS other", "ATTACH is not answered here"},
-	{"DETACH calls", "DETACH is not answered here"},
-	{"USE memory", "USE is not answered here"},
-	{"INSTALL httpfs", "INSTALL is not answered here"},
-	{"LOAD httpfs", "LOAD is not answered here"},
-	{"SET memory_limit = '100GB'", "SET is not answered here"},
-	{"SET VARIABLE x = 1", "SET is not answered here"},
-	{"RESET memory_limit", "RESET is not answered here"},
-	{"PRAGMA database_size", "PRAGMA is not answered here: use SELECT"},
-	{"PRAGMA enable_profiling", "PRAGMA is not answered here"},
-	{"CALL pragma_version()", "CALL is not answered here"},
-	{"CALL enable_logging(storage = 'file', storage_path = '{dir}/logs')", "CALL is not answered here"},
-	{"CHECKPOINT", "CHECKPOINT is not answered here"},
-	{"FORCE CHECKPOINT", "FORCE is not answered here"},
-	{"VACUUM", "VACUUM is not answered here"},
-	{"ANALYZE", "ANALYZE is not answered here"},
-	{"BEGIN TRANSACTION", "BEGIN is not answered here"},
-	{"PREPARE p AS DELETE FROM calls", "PREPARE is not answered here"},
-	{"EXECUTE p", "EXECUTE is not answered here"},
-	{"DEALLOCATE p", "DEALLOCATE is not answered here"},
-	{"EXPLAIN SELECT 1", "EXPLAIN is not answered here"},
-	{"EXPLAIN ANALYZE DELETE FROM calls", "EXPLAIN is not answered here"},
-	{"/* SELECT */ -- SELECT\n DELETE FROM calls", "DELETE is not answered here"},
-	{"DELETE FROM calls; SELECT 1", "DELETE is not answered here"},
-	{"SELECT 1; DELETE FROM calls", "not a SELECT alone"},
-	{"SELECT 1; SELECT 2", "more than one statement"},
-	{"SELECT 1 /* ; */; /* x */ SELECT 2 -- ;", "more than one statement"},
-	{"SELECT ';' ; DROP TABLE calls; --", "not a SELECT alone"},
-	{"", "no statement"},
-	{" ; -- nothing", "no statement"},
-	{"SELECT 1\x00; DELETE FROM calls", "zero byte"},
-	{"SELECT '\xff'", "not UTF-8"},
-	{"SELECT 1 -- " + strings.Repeat("x", maxSQL), "bytes"},
-	{"SELECT $1", "has a parameter"},
-	{"SELECT * FROM calls WHERE call_id = ?", "has a parameter"},
-	{"SELECT * FROM calls LIMIT $n", "has a parameter"},
-	{"PIVOT calls ON status USING count(*)", "name them: PIVOT"},
-	{"FROM (PIVOT calls ON status USING count(*))", "name them: PIVOT"},
-	{"WITH x AS (INSERT INTO calls (call_id) VALUES ('x') RETURNING *) SELECT * FROM x", "SELECT"},
-	{"WITH x AS (DELETE FROM calls RETURNING *) SELECT * FROM x", "SELECT"},
-	{"SELECT * FROM read_csv('/etc/passwd')", `"read_csv" is not answered here`},
-	{"SELECT * FROM READ_CSV_AUTO('/etc/passwd')", "is not answered here"},
-	{`SELECT * FROM "Read_Text"('/etc/passwd')`, "is not answered here"},
-	{"SELECT * FROM main.read_blob('/etc/passwd')", "is not answered here"},
-	{"SELECT * FROM system.main.read_json('/etc/passwd')", "is not answered here"},
-	{"SELECT * FROM parquet_scan('{dir}/x.parquet')", "is not answered here"},
-	{"SELECT * FROM sniff_csv('/etc/passwd')", "is not answered here"},
-	{"SELECT * FROM glob('/etc/*')", "is not answered here"},
-	{"SELECT * FROM read_duckdb('{dir}/other.duckdb', table_name = 'x')", "is not answered here"},
-	{"SELECT * FROM query('DELETE FROM calls')", "is not answered here"},
-	{"SELECT * FROM query('SELECT * FROM enable_logging()')", "is not answered here"},
-	{"SELECT * FROM query_table('/etc/passwd')", "is not answered here"},
-	{"SELECT * FROM sql_auto_complete('SELECT')", "is not answered here"},
-	{"SELECT * FROM checkpoint()", "is not answered here"},
-	{"SELECT * FROM force_checkpoint()", "is not answered here"},
-	{"SELECT * FROM enable_logging('QueryLog', storage = 'file', storage_path = '{dir}/logs')", "is not answered here"},
-	{"SELECT * FROM disable_logging()", "is not answered here"},
-	{"SELECT * FROM truncate_duckdb_logs()", "is not answered here"},
-	{"SELECT * FROM enable_profiling()", "is not answered here"},
-	{"SELECT * FROM enable_peg_parser()", "is not answered here"},
-	{"SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))", "is not answered here"},
-	{"SELECT * FROM arrow_scan(1, 2, 3)", "is not answered here"},
-	{"SELECT * FROM duckdb_secrets()", "is not answered here"},
-	{"SELECT 1 WHERE EXISTS (SELECT * FROM calls c, LATERAL (SELECT * FROM enable_logging()))", "is not answered here"},
-	{"WITH x AS MATERIALIZED (SELECT * FROM force_checkpoint()) SELECT 1 FROM x", "is not answered here"},
-	{"SELECT 1 UNION ALL (SELECT 2 ORDER BY (SELECT count(*) FROM glob('*')))", "is not answered here"},
-	{"DESCRIBE SELECT * FROM glob('*')", "is not answered here"},
-	{"SUMMARIZE SELECT * FROM read_text('/etc/passwd')", "is not answered here"},
-	{"SELECT nextval('seq')", `"nextval" is not answered here`},
-	{`SELECT "NextVal"('seq') FROM calls`, "is not answered here"},
-	{"SELECT 1 LIMIT (SELECT nextval('seq'))", "is not answered here"},
-	{"SELECT list_transform([1], lambda x: nextval('seq'))", "is not answered here"},
-	{"SELECT sum(nextval('seq')) OVER (PARTITION BY 1 ORDER BY currval('seq')) FROM calls", "is not answered here"},
-	{"SELECT * FROM range(nextval('seq'))", "is not answered here"},
-	{"SELECT write_log('x')", "is not answered here"},
-	{"SELECT setseed(0.5)", "is not answered here"},
-	{"SELECT getenv('HOME')", "is not answered here"},
-	{"SELECT json_serialize_plan('SELECT * FROM enable_logging()')", "is not answered here"},
-	{"SELECT sleep_ms(10)", "is not answered here"},
-	{"SELECT error(from_number) FROM calls", "is not answered here"},
-	{"SELECT pg_sleep(10)", "is not answered here"},
-	{"SELECT __internal_decompress_string(1::UBIGINT)", "is not answered here"},
-	// These are SELECTs: the engine, in which reading files is switched off, refuses them.
-	{"SELECT * FROM '/etc/passwd'", "does not exist"},
-	{"SELECT * FROM '{dir}/x.parquet'", "not files"},
-	{"FROM '{dir}/x.csv'", "not files"},
-	{"FROM 'https://example.com/x.parquet'", "not files"},
-	{`SELECT * FROM "{dir}/x.json"`, "not files"},
-}
+	"syncd/internal/query/querytest"
+)
 
 func TestAttacksAreRefused(t *testing.T) {
 	path := warehouse(t)
@@ -131,12 +23,12 @@ func TestAttacksAreRefused(t *testing.T) {
 	}
 	before := contents(t, filepath.Dir(path), dir)
 	r := open(t, Options{Path: path, Output: filepath.Join(dir, "answer.parquet")})
-	for _, a := range attacks {
-		sql := strings.ReplaceAll(a.sql, "{dir}", dir)
+	for _, a := range querytest.Attacks() {
+		sql := strings.ReplaceAll(a.SQL, "{dir}", dir)
 		var out bytes.Buffer
 		_, err := r.Run(t.Context(), sql, JSON, &out)
-		if err == nil || !strings.Contains(err.Error(), a.says) {
-			t.Errorf("%.120q: error %v, want one that says %q", sql, err, a.says)
+		if err == nil || !strings.Contains(err.Error(), a.Says) {
+			t.Errorf("%.120q: error %v, want one that says %q", sql, err, a.Says)
 			continue
 		}
 		if first := []rune(err.Error())[0]; unicode.IsUpper(first) && !strings.Contains(err.Error(), "is not answered here") {

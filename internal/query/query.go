@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"syncd/internal/disk"
 )
 
 // DefaultMemoryLimit is what DuckDB may use where Options names no limit, in bytes.
@@ -203,8 +205,9 @@ func (r *Reader) open(ctx context.Context) error {
 	}
 	config := map[string]string{
 		"access_mode":                  "READ_ONLY",
-		"memory_limit":                 strconv.FormatInt(max(r.opts.MemoryLimit>>10, 1), 10) + "KiB",
+		"memory_limit":                 kib(r.opts.MemoryLimit),
 		"temp_directory":               r.temp,
+		"max_temp_directory_size":      kib(maxSpill(r.temp)),
 		"autoinstall_known_extensions": "false",
 		"autoload_known_extensions":    "false",
 		"allow_community_extensions":   "false",
@@ -222,6 +225,19 @@ func (r *Reader) open(ctx context.Context) error {
 	}
 	return nil
 }
+
+// maxSpill is how much a question may put aside on a disk where what it asks for outgrows its memory, in bytes: half of what there is room for, as
+// others need the disk, too, and no more than 10 GiB.
+func maxSpill(dir string) int64 {
+	const most = 10 << 30
+	if free, known := disk.Free(dir); known {
+		return min(free/2, most)
+	}
+	return most
+}
+
+// kib is a number of bytes as DuckDB reads it.
+func kib(n int64) string { return strconv.FormatInt(max(n>>10, 1), 10) + "KiB" }
 
 // openWaiting tries again while a writer holds the file, until the wait is over.
 func openWaiting(ctx context.Context, path string, config map[string]string, wait time.Duration) (*instance, error) {

@@ -1,24 +1,35 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"syncd/internal/panics"
 )
 
 // handler is all that is served, behind what guards it.
 func (s *Server) handler() http.Handler {
-	pages := map[string]http.HandlerFunc{
-		"/healthz":    func(w http.ResponseWriter, _ *http.Request) { text(w, "ok") },
-		"/readyz":     s.ready,
-		"/api/status": s.status,
+	type page struct {
+		methods string
+		takes   time.Duration
+		show    http.HandlerFunc
+	}
+	const read = http.MethodGet + ", " + http.MethodHead
+	pages := map[string]page{
+		"/healthz":    {read, s.answerTime, func(w http.ResponseWriter, _ *http.Request) { text(w, "ok") }},
+		"/readyz":     {read, s.answerTime, s.ready},
+		"/api/status": {read, s.answerTime, s.status},
+		"/api/query":  {http.MethodPost, s.queryTime, s.query},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range map[string]string{
@@ -36,14 +47,14 @@ func (s *Server) handler() http.Handler {
 			fail(w, http.StatusForbidden, "this server answers to localhost, 127.0.0.1 and [::1] alone")
 		case !known:
 			fail(w, http.StatusNotFound, "there is no such page")
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			fail(w, http.StatusMethodNotAllowed, "this page can only be read")
+		case !slices.Contains(strings.Split(page.methods, ", "), r.Method):
+			w.Header().Set("Allow", page.methods)
+			fail(w, http.StatusMethodNotAllowed, "this page is for "+page.methods+" alone")
 		default:
-			ctx, cancel := context.WithTimeout(r.Context(), s.answerTime)
+			ctx, cancel := context.WithTimeout(r.Context(), page.takes)
 			defer cancel()
 			// net/http would print what a page panicked with.
-			if err := panics.Guard(func() error { page(w, r.WithContext(ctx)); return nil }); err != nil {
+			if err := panics.Guard(func() error { page.show(w, r.WithContext(ctx)); return nil }); err != nil {
 				s.Report(fmt.Errorf("serve http: %w", err))
 				fail(w, http.StatusInternalServerError, "internal error; the log says more")
 			}
@@ -85,6 +96,40 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(state) // who left needs no answer
+}
+
+// maxQuestion bounds what is sent to ask a question, in bytes.
+const maxQuestion = 2 << 20
+
+// query answers {"sql": "SELECT …"} with {"rows": […]}.
+func (s *Server) query(w http.ResponseWriter, r *http.Request) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		fail(w, http.StatusUnsupportedMediaType, `send {"sql": "SELECT …"} with Content-Type: application/json`)
+		return
+	}
+	var q struct {
+		SQL string `json:"sql"`
+	}
+	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&q); err != nil || q.SQL == "" {
+		fail(w, http.StatusBadRequest, `want {"sql": "SELECT …"}, and nothing else`)
+		return
+	}
+	rows, err := s.source.Query(r.Context(), q.SQL)
+	told := (*Failure)(nil)
+	switch {
+	case errors.As(err, &told):
+		fail(w, told.Code, told.Message)
+	case err != nil:
+		if !errors.Is(r.Context().Err(), context.Canceled) { // who asked is still there
+			s.Report(fmt.Errorf("serve http: answer a question: %w", err))
+		}
+		fail(w, http.StatusServiceUnavailable, "the question cannot be answered now; the log says why")
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, "{\"rows\":%s}\n", bytes.TrimSpace(rows)) // who left needs no answer
+	}
 }
 
 func text(w http.ResponseWriter, body string) {

@@ -1,10 +1,10 @@
-// Package server is what syncd shows over HTTP to this machine: whether it is alive, whether it is ready, and its status.
+// Package server is what syncd shows over HTTP to this machine: whether it is alive, whether it is ready, its status, and answers to SQL.
 //
 // It owns the addresses it may listen at, who may ask, the headers of each answer, and a quiet end. It refuses any address but loopback, any
 // request that names another host, and any that would change something; and it knows no warehouse: what it shows, a [Source] tells.
 //
-// A browser is a reader too, and any page it has open can make it ask. So a name that was made to point at this machine is refused, and no
-// other origin may read an answer.
+// A browser is a reader too, and any page it has open can make it ask. So a name that was made to point at this machine is refused, no other origin
+// may read an answer, and a question must come as JSON, which a browser does not send for another origin without asking first.
 package server
 
 import (
@@ -27,7 +27,17 @@ type Source interface {
 	Ready(ctx context.Context) error
 	// Status returns the state of the sources as JSON.
 	Status(ctx context.Context) (json.RawMessage, error)
+	// Query answers one read-only SQL text with the rows as JSON. What who asked should know of an error is a *Failure.
+	Query(ctx context.Context, sql string) (json.RawMessage, error)
 }
+
+// Failure is an error that is shown to who asked.
+type Failure struct {
+	Code    int // the HTTP status
+	Message string
+}
+
+func (f *Failure) Error() string { return f.Message }
 
 // Server answers at one address. Set Report, Listen, then Serve.
 type Server struct {
@@ -39,11 +49,13 @@ type Server struct {
 	listener net.Listener
 
 	answerTime time.Duration // how long a source may take for an answer
+	queryTime  time.Duration // and for one to SQL
 	stopTime   time.Duration // how long requests may take that are under way when the server is told to stop
 }
 
-// New makes a server for host:port. It refuses an address that is not this machine's alone: nothing here asks who is there.
-func New(addr string, s Source) (*Server, error) {
+// New makes a server for host:port, and says how long a source takes for an answer to SQL. It refuses an address that is not this machine's alone:
+// nothing here asks who is there.
+func New(addr string, s Source, queryTime time.Duration) (*Server, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("serve http at %q: want host:port such as 127.0.0.1:8080: %w", addr, err)
@@ -51,7 +63,7 @@ func New(addr string, s Source) (*Server, error) {
 	if !loopback(host) {
 		return nil, fmt.Errorf("serve http at %s: want an address of this machine alone, such as 127.0.0.1:8080", addr)
 	}
-	return &Server{addr: addr, source: s, answerTime: 10 * time.Second, stopTime: 5 * time.Second}, nil
+	return &Server{addr: addr, source: s, answerTime: 10 * time.Second, queryTime: queryTime + 10*time.Second, stopTime: 5 * time.Second}, nil
 }
 
 // loopback reports whether a host can be nothing but this machine.
@@ -93,7 +105,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      s.answerTime + 20*time.Second,
+		WriteTimeout:      max(s.answerTime, s.queryTime) + 20*time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		// The end of ctx must not end an answer that is being made: it has its five seconds.

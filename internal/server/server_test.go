@@ -22,10 +22,14 @@ import (
 type source struct {
 	ready  func(context.Context) error
 	status func(context.Context) (json.RawMessage, error)
+	query  func(context.Context, string) (json.RawMessage, error)
 }
 
 func (s source) Ready(ctx context.Context) error                     { return s.ready(ctx) }
 func (s source) Status(ctx context.Context) (json.RawMessage, error) { return s.status(ctx) }
+func (s source) Query(ctx context.Context, sql string) (json.RawMessage, error) {
+	return s.query(ctx, sql)
+}
 
 // well is a source that has nothing to complain of.
 func well() source {
@@ -52,7 +56,7 @@ func start(t *testing.T, src server.Source) *running {
 
 func startHasty(t *testing.T, src server.Source, answer, stop time.Duration) *running {
 	t.Helper()
-	s, err := server.New("127.0.0.1:0", src)
+	s, err := server.New("127.0.0.1:0", src, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +126,8 @@ func TestPagesAnswer(t *testing.T) {
 		{"GET", "/", 404, "application/json", `{"error":"there is no such page"}` + "\n"},
 		{"GET", "/healthz/", 404, "application/json", `{"error":"there is no such page"}` + "\n"},
 		{"GET", "//healthz", 404, "application/json", `{"error":"there is no such page"}` + "\n"},
-		{"POST", "/api/status", 405, "application/json", `{"error":"this page can only be read"}` + "\n"},
-		{"OPTIONS", "/api/status", 405, "application/json", `{"error":"this page can only be read"}` + "\n"},
+		{"POST", "/api/status", 405, "application/json", `{"error":"this page is for GET, HEAD alone"}` + "\n"},
+		{"OPTIONS", "/api/status", 405, "application/json", `{"error":"this page is for GET, HEAD alone"}` + "\n"},
 	} {
 		res, body := r.ask(tt.method, tt.path, "")
 		if res.StatusCode != tt.status || res.Header.Get("Content-Type") != tt.kind || body != tt.body {
@@ -319,7 +323,7 @@ func TestOnlyThisMachineCanBeServed(t *testing.T) {
 		"localhost.evil.example:80": false,
 	}
 	for addr := range want {
-		_, err := server.New(addr, well())
+		_, err := server.New(addr, well(), time.Second)
 		got[addr] = err == nil
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -329,7 +333,7 @@ func TestOnlyThisMachineCanBeServed(t *testing.T) {
 
 func TestAPortInUseSaysWhatToDo(t *testing.T) {
 	r := start(t, well())
-	s, err := server.New(r.addr, well())
+	s, err := server.New(r.addr, well(), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

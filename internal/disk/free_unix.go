@@ -1,11 +1,11 @@
 //go:build unix
 
-package load
+package disk
 
 import "golang.org/x/sys/unix"
 
-// freeBytes is how much room a folder's disk has for this user.
-func freeBytes(dir string) (n int64, known bool) {
+// Free is how much room a folder's disk has for this user.
+func Free(dir string) (n int64, known bool) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, false
