@@ -19,7 +19,7 @@ import (
 //  2. windows that were opened and not finished, newest first, each within its own bounds and from its own position;
 //  3. what is due again, newest first. It may wait until its oldest calls have waited for a tenth of L, so that slices are worth a request
 //     each; what touches a slice that is due is read with it, as one window, whatever its age;
-//  4. history: the newest missing stretch, a step at a time.
+//  4. history: the newest missing stretch below the head, a step at a time.
 //
 // So a call costs one listing at once and one for each age, however often the clock ticks, and history that is older than the largest age
 // when it is first read costs one: that reading proves every age.
@@ -157,7 +157,7 @@ func (want Want) again(facts []Fact, taken []Span) []dueSpan {
 // head is the newest part of what is missing, where that reaches the present.
 func (p *plan) head() (Window, bool) {
 	n := len(p.missing)
-	if p.Scope&Head == 0 || n == 0 || !p.Until.IsZero() || !p.missing[n-1].Until.Equal(p.settled.Until) {
+	if p.Scope&Head == 0 || !p.reachesPresent() {
 		return Window{}, false
 	}
 	since := maxTime(p.missing[n-1].Since, p.settled.Until.Add(-p.Step))
@@ -202,12 +202,24 @@ func (p *plan) again() (Window, bool) {
 	return Window{Span: p.step(p.due[len(p.due)-1].Span)}, true
 }
 
-// history is the newest part of the newest missing stretch.
+// history is the newest part of the newest missing stretch. A step of what reaches the present is the head's: whoever is not asked for the head
+// leaves it alone, or would read, at every tick, the second that has passed since the head was read.
 func (p *plan) history() (Window, bool) {
-	if p.Scope&History == 0 || len(p.missing) == 0 {
+	missing := p.missing
+	if p.Scope&Head == 0 && p.reachesPresent() {
+		below := subtract(missing[len(missing)-1], []Span{{p.settled.Until.Add(-p.Step), p.settled.Until}})
+		missing = append(slices.Clone(missing[:len(missing)-1]), below...)
+	}
+	if p.Scope&History == 0 || len(missing) == 0 {
 		return Window{}, false
 	}
-	return Window{Span: p.step(p.missing[len(p.missing)-1])}, true
+	return Window{Span: p.step(missing[len(missing)-1])}, true
+}
+
+// reachesPresent reports whether the newest missing stretch does.
+func (p *plan) reachesPresent() bool {
+	n := len(p.missing)
+	return n > 0 && p.Until.IsZero() && p.missing[n-1].Until.Equal(p.settled.Until)
 }
 
 // step cuts a stretch down to its newest part.
