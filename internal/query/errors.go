@@ -112,7 +112,7 @@ func plainWords(kind, message string) string {
 	case "Permission":
 		return "a query reads the tables of the warehouse, not files"
 	case "Out of Memory":
-		return "the query needs more memory than its limit; ask for less at a time, or raise the warehouse's memory_limit"
+		return "the query needs more memory than its limit; ask for less at a time, or raise query.memory_limit"
 	}
 	for _, tail := range []string{"\nThis error signals", "\n\nStack Trace", "\nStack Trace"} {
 		message, _, _ = strings.Cut(message, tail)

@@ -195,7 +195,7 @@ func TestSQLErrors(t *testing.T) {
 	}
 	small := open(t, Options{Path: warehouse(t), MemoryLimit: 16 << 20, Threads: 1})
 	_, err := small.Run(t.Context(), "SELECT list(range) FROM range(100000000)", CSV, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "raise the warehouse's memory_limit") || strings.Contains(err.Error(), "SET ") {
+	if err == nil || !strings.Contains(err.Error(), "raise query.memory_limit") || strings.Contains(err.Error(), "SET ") {
 		t.Errorf("out of memory: %v", err)
 	}
 	internal := engineError(`{"exception_type":"INTERNAL","exception_message":"Attempted to access index 1\n\nStack Trace:\n\n0x1 frame"}`)
