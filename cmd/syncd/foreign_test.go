@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,7 @@ func TestAForeignClientReadsTheSameRows(t *testing.T) {
 	for _, p := range providers {
 		_, urls[p] = startFake(t, p, 400)
 	}
-	file := configure(t, t.TempDir(), urls, "")
+	file := configure(t, t.TempDir(), urls, "  timezone: Europe/Berlin\n")
 	if out, err := syncd("sync", "-c", file).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -45,5 +46,29 @@ func TestAForeignClientReadsTheSameRows(t *testing.T) {
 	}
 	if ours.Calls == "0" || ours.Messages == "0" {
 		t.Errorf("nothing to compare: %+v", ours)
+	}
+	foreignViews(t, path)
+}
+
+// foreignViews reads the views with the foreign client, which lives in another time zone, and with ours: the days are the same.
+func foreignViews(t *testing.T, path string) {
+	t.Helper()
+	for _, view := range []string{"daily_calls", "hourly_volume", "agent_performance", "cost_by_component"} {
+		sql := `SELECT count(*)::VARCHAR AS n, md5(string_agg(v::VARCHAR, '|' ORDER BY v::VARCHAR)) AS digest FROM ` + view + ` AS v`
+		out, err := exec.CommandContext(t.Context(), "node", filepath.Join("testdata", "foreign", "dump.mjs"), path, "SET TimeZone = 'Asia/Kolkata'", sql).Output()
+		if err != nil {
+			t.Fatalf("the foreign client and %s: %v\n%s", view, err, out)
+		}
+		var theirs [][]string
+		if err := json.Unmarshal(out[bytes.IndexByte(out, '\n'):], &theirs); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		var ours struct{ N, Digest string }
+		if err := json.Unmarshal([]byte(answers(t, path, sql)[0]), &ours); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([][]string{{ours.N, ours.Digest}}, theirs); diff != "" || ours.N == "0" {
+			t.Errorf("%s as we read it and as they do (-ours +theirs):\n%s", view, diff)
+		}
 	}
 }

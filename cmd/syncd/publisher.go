@@ -99,10 +99,10 @@ func newPublisher(c *config.Config, now func() time.Time) *publisher {
 	return p
 }
 
-// of says of which warehouse, once that is open. A nil publisher stays nil.
+// of says of which warehouse, once that is open. What opening it changed, such as its schema, is not in the copy. A nil publisher stays nil.
 func (p *publisher) of(w *load.Warehouse) *publisher {
 	if p != nil && w != nil {
-		p.warehouse, p.has = w, w.Changes()
+		p.warehouse = w
 	}
 	return p
 }

@@ -92,7 +92,7 @@ func privacy(p config.Privacy, hashKey config.Secret) transform.Privacy {
 }
 
 func warehouseOptions(c config.Warehouse) load.Options {
-	return load.Options{Path: c.Path, MemoryLimit: c.MemoryLimit, Threads: c.Threads, TempDirectory: c.TempDirectory}
+	return load.Options{Path: c.Path, MemoryLimit: c.MemoryLimit, Threads: c.Threads, TempDirectory: c.TempDirectory, Timezone: c.Timezone}
 }
 
 // newPipeline is the pipeline of a warehouse that was just opened.

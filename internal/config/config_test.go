@@ -77,7 +77,11 @@ func everything(file string) *config.Config {
 	c.Warehouse.Publish, c.Warehouse.PublishEvery, c.Warehouse.Views = in+"copies/calls.read.duckdb", 90*time.Second, in+"my views"
 	c.Query = config.Query{MemoryLimit: 512_000_000, Timeout: 90 * time.Second, MaxRows: 25}
 	c.Warehouse.Path = "/var/lib/syncd/calls.duckdb"
-	c.Warehouse.Timezone = time.UTC
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		panic(err) // the package brings the zones with it
+	}
+	c.Warehouse.Timezone = berlin
 	c.Warehouse.MemoryLimit = 1_610_612_736
 	c.Warehouse.Threads = 2
 	c.Warehouse.TempDirectory = in + "spill"

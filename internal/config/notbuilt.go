@@ -3,9 +3,8 @@ package config
 // notBuilt lists the keys of the contract whose feature is not built yet, each with the one value that is accepted, its default,
 // as a file would write it ("" where there is none). Who builds the feature deletes the line.
 var notBuilt = map[string]string{
-	"warehouse.timezone": "UTC", // of the views
-	"server.token_env":   "",
-	"server.tls":         "",
+	"server.token_env": "",
+	"server.tls":       "",
 }
 
 // later is a key without a default, whatever its value.

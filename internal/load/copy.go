@@ -23,7 +23,8 @@ type Copy struct {
 	At   time.Time        `json:"at"`   // when it was settled
 	Rows map[string]int64 `json:"rows"` // of each table, with its schema
 
-	Views string `json:"views"` // a folder with the user's own views; "": none
+	Views    string        `json:"views"`    // a folder with the user's own views; "": none
+	Patience time.Duration `json:"patience"` // how long a file of them may take; 0: ten seconds
 
 	Memory        int64  `json:"memory"` // that DuckDB may take, in bytes; 0: as it likes
 	TempDirectory string `json:"temp_directory"`
@@ -46,7 +47,7 @@ func MakeCopy(ctx context.Context, c Copy) (done Copied, err error) {
 	if done, err = copyStill(c); err != nil {
 		return done, fmt.Errorf("copy %s: %w", c.From, err)
 	}
-	if err := finishCopy(ctx, c); err != nil {
+	if done.ViewErrors, err = finishCopy(ctx, c); err != nil {
 		return done, fmt.Errorf("finish the copy of %s: %w", c.From, err)
 	}
 	info, err := os.Stat(c.To)
@@ -116,26 +117,45 @@ func hasRoom(dir string, size int64) error {
 	return nil
 }
 
-// finishCopy tells in the copy as of when it is, has it on the disk, and checks that it holds what it should.
-func finishCopy(ctx context.Context, c Copy) error {
-	w, err := connect(ctx, c.To, settings(Options{MemoryLimit: c.Memory, TempDirectory: c.TempDirectory}))
+// finishCopy tells in the copy as of when it is, makes the user's own views in it, has it on the disk, and checks that it holds what it should:
+// last, so that whatever a view did is seen.
+func finishCopy(ctx context.Context, c Copy) (viewErrors []string, err error) {
+	w, err := openCopy(ctx, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := errors.Join(w.tellWhen(ctx, c.At), w.holds(ctx, c.Rows), w.Checkpoint(ctx), w.Close()); err != nil {
-		return err
+	if err := w.tellWhen(ctx, c.At); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	if c.Views != "" {
+		if err := w.Close(); err != nil {
+			return nil, err
+		}
+		if viewErrors, err = makeViews(ctx, c); err != nil {
+			return nil, err
+		}
+		if w, err = openCopy(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(w.holds(ctx, c.Rows), w.Checkpoint(ctx), w.Close()); err != nil {
+		return nil, err
 	}
 	if _, err := os.Stat(logOf(c.To)); !errors.Is(err, fs.ErrNotExist) {
-		return errors.New("its write-ahead log is not empty")
+		return nil, errors.New("its write-ahead log is not empty")
 	}
 	if err := os.Chtimes(c.To, c.At, c.At); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := os.OpenFile(c.To, os.O_RDWR, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return viewErrors, errors.Join(f.Sync(), f.Close())
+}
+
+func openCopy(ctx context.Context, c Copy) (*Warehouse, error) {
+	return connect(ctx, c.To, settings(Options{MemoryLimit: c.Memory, TempDirectory: c.TempDirectory}))
 }
 
 // tellWhen makes the views that go by the time go by that of the copy.
@@ -145,9 +165,10 @@ func (w *Warehouse) tellWhen(ctx context.Context, at time.Time) error {
 	}
 	return w.Write(ctx, func(tx *Tx) error {
 		for _, s := range []string{
-			`CREATE OR REPLACE TABLE sync.published AS SELECT ` + instant(at) + ` AS published_at`,
+			`CREATE OR REPLACE TABLE sync.published (published_at TIMESTAMPTZ NOT NULL)`,
+			`INSERT INTO sync.published VALUES (` + instant(at) + `)`,
 			`COMMENT ON TABLE sync.published IS 'One row, in copies for readers alone: as of when this copy is.'`,
-			`COMMENT ON COLUMN sync.published.published_at IS 'UTC; never NULL. What was committed by then is in this copy.'`,
+			`COMMENT ON COLUMN sync.published.published_at IS 'What was committed by then is in this copy; UTC. Never NULL.'`,
 		} {
 			if _, err := tx.ExecContext(ctx, s); err != nil {
 				return err

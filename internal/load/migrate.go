@@ -63,6 +63,7 @@ func (w *Warehouse) migrate(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, m.sql); err != nil {
 				return err
 			}
+			tx.changed = true // readers look for what it makes
 			_, err := tx.ExecContext(ctx, `INSERT INTO sync.schema_versions VALUES (?, now())`, m.version)
 			return err
 		}); err != nil {

@@ -1,9 +1,9 @@
 // Package load is the warehouse: the DuckDB file, its schema, and the only hand that writes it.
 //
-// It owns the tables and their migrations, the upsert that keeps a call one row whatever is read how often and in how many parts, its
-// revisions, its deletion and return, what it still lacks, rejects, drift and run records. It refuses to know providers, HTTP and coverage:
-// what is a call, and what several payloads of it say together, is decided elsewhere, and which stretch of time it proves is somebody
-// else's table in the same transaction.
+// It owns the tables and their migrations, the views that analysts read, what is said of all of them, and the copy for readers, with the views of a
+// user's own that it may hold; the upsert that keeps a call one row whatever is read how often and in how many parts, its revisions, its deletion
+// and return, what it still lacks, rejects, drift and run records. It refuses to know providers, HTTP and coverage: what is a call, and what several
+// payloads of it say together, is decided elsewhere, and which stretch of time it proves is somebody else's table in the same transaction.
 //
 // There is one writer connection, and a transaction is a function: [Warehouse.Write] begins, calls it, and commits or rolls back. What
 // must become durable together is written in one such function.
@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
 	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 288 MiB
+
+	Timezone *time.Location // in which views tell days; nil: the one that the file has
 
 	// Commit, where it is not nil, is called in the place of every commit, with the function that does it. Tests prove with it what happens
 	// when a commit fails before it is durable, and when it is durable and its caller is told that it failed.
@@ -103,7 +106,11 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 		w.longest = o.LongestLog
 	}
 	w.memory = o.MemoryLimit
-	if err := w.prepare(ctx); err != nil {
+	err = w.prepare(ctx)
+	if err == nil {
+		err = w.tellZone(ctx, o.Timezone)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open warehouse %s: %w", o.Path, err), w.Close())
 	}
 	return w, nil
