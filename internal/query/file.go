@@ -12,7 +12,21 @@ import (
 
 // WriteFile answers one SELECT into Options.Output and returns the number of rows. The file appears whole or not at all: it is written beside its
 // place and then moved there, over an earlier one. Errors are those of Run; too many rows leave no file.
-func (r *Reader) WriteFile(ctx context.Context, sql string, f Format) (n int64, err error) {
+func (r *Reader) WriteFile(ctx context.Context, sql string, f Format) (int64, error) {
+	if f == Parquet {
+		return r.WriteParquet(ctx, sql, 0)
+	}
+	return r.whole(func() (int64, error) { return r.writeText(ctx, sql, f) })
+}
+
+// WriteParquet is WriteFile for Parquet, with at most so many rows in a row group, or with DuckDB's own number for 0. DuckDB holds a group in memory
+// until it is whole, so groups of long rows should be small.
+func (r *Reader) WriteParquet(ctx context.Context, sql string, group int64) (int64, error) {
+	return r.whole(func() (int64, error) { return r.copyParquet(ctx, sql, group) })
+}
+
+// whole has an answer written beside its place, and moves it there.
+func (r *Reader) whole(write func() (int64, error)) (n int64, err error) {
 	if r.part == "" {
 		return 0, errors.New("write a file: none was named when the warehouse was opened")
 	}
@@ -21,11 +35,7 @@ func (r *Reader) WriteFile(ctx context.Context, sql string, f Format) (n int64, 
 			err = errors.Join(err, fmt.Errorf("remove the unfinished file: %w", rm))
 		}
 	}()
-	if f == Parquet {
-		n, err = r.copyParquet(ctx, sql)
-	} else {
-		n, err = r.writeText(ctx, sql, f)
-	}
+	n, err = write()
 	if errors.Is(err, ErrTooManyRows) {
 		return 0, &limitError{rows: r.opts.MaxRows, whole: true}
 	}
@@ -39,7 +49,7 @@ func (r *Reader) WriteFile(ctx context.Context, sql string, f Format) (n int64, 
 }
 
 // copyParquet has DuckDB write the file: it was allowed this one path before everything else was closed.
-func (r *Reader) copyParquet(ctx context.Context, sql string) (int64, error) {
+func (r *Reader) copyParquet(ctx context.Context, sql string, group int64) (int64, error) {
 	ctx, cancel := r.limit(ctx)
 	defer cancel()
 	s, q, err := r.accept(ctx, sql)
@@ -52,8 +62,12 @@ func (r *Reader) copyParquet(ctx context.Context, sql string) (int64, error) {
 		return 0, r.explain(ctx, err)
 	}
 	// DuckDB's own temporary file would be another path, which is not allowed.
-	const head, options = "COPY (\n", "\n) TO %s (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
-	n, err := s.exec(ctx, head+text.sql+fmt.Sprintf(options, quote(r.part)))
+	const head, options = "COPY (\n", "\n) TO %s (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false%s)"
+	groups := ""
+	if group > 0 {
+		groups = fmt.Sprintf(", ROW_GROUP_SIZE %d", group)
+	}
+	n, err := s.exec(ctx, head+text.sql+fmt.Sprintf(options, quote(r.part), groups))
 	if err != nil {
 		return 0, r.explain(ctx, q.located(err, len(head)+text.offset))
 	}

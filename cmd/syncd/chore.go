@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"syncd/internal/config"
+	"syncd/internal/control"
+	"syncd/internal/load"
+	"syncd/internal/pipeline"
+)
+
+// # Chores
+//
+// A chore is work on the warehouse other than reading from providers. It is done by whoever holds the file: where a daemon does, the command hands the
+// chore over and follows it there; else it opens the warehouse, does the chore, has the copy for readers made, and closes it. What is asked and what came
+// of it go over the socket as JSON.
+
+// choreProgress is how far a chore has come.
+type choreProgress struct {
+	What  string `json:"what"`  // of what the numbers tell, such as calls
+	Done  int64  `json:"done"`  //
+	Total int64  `json:"total"` // 0: nobody knows
+}
+
+// chore does one kind of work with what a holder has. Its sources are those of the configuration, or those that the daemon was started with.
+type chore[Args, Report any] struct {
+	command string
+	do      func(ctx context.Context, h *holder, args Args, tell func(choreProgress)) (Report, error)
+}
+
+// The events of a chore.
+const (
+	eventChore  = "chore"
+	eventReport = "report"
+)
+
+// serve does a chore that was handed over.
+func (k chore[Args, Report]) serve(ctx context.Context, h *holder, w control.Work, emit func(control.Event) error) error {
+	var args Args
+	if err := json.Unmarshal(w.Args, &args); err != nil {
+		return unknownWork(w.Command)
+	}
+	report, err := k.do(ctx, h, args, func(p choreProgress) { _ = sendEvent(emit, eventChore, p) }) // a client that went away has ended ctx
+	h.copies.look()
+	if err != nil {
+		if usage := (usageError{}); errors.As(err, &usage) {
+			return &control.Failure{Message: err.Error(), Code: exitUsage}
+		}
+		return err
+	}
+	return sendEvent(emit, eventReport, report)
+}
+
+// run has a chore done, by the process that holds the warehouse where that takes work, or here, and shows its progress.
+func (k chore[Args, Report]) run(ctx context.Context, a *app, c *config.Config, args Args) (report Report, err error) {
+	bar := a.choreBar()
+	defer bar.close()
+	waits := a.waiting("to " + k.command)
+	for {
+		err := k.handOver(ctx, c, args, bar.tell, &report)
+		if err == nil || !errors.Is(err, control.ErrNobody) && !errors.Is(err, control.ErrRefused) {
+			return report, err
+		}
+		if errors.Is(err, control.ErrNobody) {
+			if report, err = k.doHere(ctx, a, c, args, bar.tell); !errors.Is(err, load.ErrBusy) {
+				return report, err
+			}
+		}
+		if err := waits(ctx, err); err != nil {
+			return report, err
+		}
+	}
+}
+
+// handOver has the process that holds the warehouse do a chore.
+func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, args Args, tell func(choreProgress), report *Report) error {
+	body, err := json.Marshal(args)
+	if err != nil {
+		return fmt.Errorf("hand over %s: %w", k.command, err)
+	}
+	begun := false
+	err = control.Client{Path: control.Path(c.Warehouse.Path)}.Do(ctx, control.Work{Command: k.command, Args: body}, func(e control.Event) error {
+		begun = true
+		switch e.Kind {
+		case eventChore:
+			var p choreProgress
+			if err := json.Unmarshal(e.Data, &p); err != nil {
+				return err
+			}
+			tell(p)
+		case eventReport:
+			return json.Unmarshal(e.Data, report)
+		}
+		return nil
+	})
+	if f := (*control.Failure)(nil); errors.As(err, &f) && f.Code == exitUsage {
+		return usageError{f}
+	}
+	if errors.Is(err, control.ErrGone) && !begun {
+		return fmt.Errorf("%w: %w", control.ErrNobody, err) // it was just ending, and did nothing of the chore
+	}
+	return err
+}
+
+// doHere opens the warehouse, does the chore, and closes it, its log written into the file and its copy for readers made.
+func (k chore[Args, Report]) doHere(ctx context.Context, a *app, c *config.Config, args Args, tell func(choreProgress)) (report Report, err error) {
+	all, err := sources(c, c.Sources)
+	if err != nil {
+		return report, err
+	}
+	log, err := a.newLog(c.Log, a.term.err)
+	if err != nil {
+		return report, err
+	}
+	copies := newPublisher(c, time.Now)
+	w, err := load.Open(ctx, warehouseOptions(c.Warehouse))
+	if err != nil {
+		return report, err
+	}
+	h := hold(ctx, newPipeline(w, log), c, copies.of(w), log)
+	copying := copies.start(ctx, c.Warehouse.PublishEvery)
+	report, err = k.do(ctx, h.with(all), args, tell)
+	return report, errors.Join(err, copying(), h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+}
+
+// with is the holder as a chore has it: with sources, which a holder that takes no work does not have.
+func (h *holder) with(all []pipeline.Source) *holder {
+	return &holder{pipeline: h.pipeline, config: h.config, sources: all, activity: h.activity, copies: h.copies, since: h.since}
+}

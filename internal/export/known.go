@@ -1,0 +1,54 @@
+package export
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// list is where a warehouse was exported to.
+type list struct {
+	Folders []string `json:"folders"` // absolute
+}
+
+func listPath(warehouse string) string { return warehouse + ".exports.json" }
+
+// Known returns the folders that a warehouse was exported to, absolute, whether or not they are there now. Who erases anything from the warehouse has to
+// Run an export to each of them, AsBefore, once the copy for readers is without it.
+func Known(warehouse string) ([]string, error) {
+	path := listPath(warehouse)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read where the warehouse was exported to: %w", err)
+	}
+	var l list
+	if err := json.Unmarshal(text, &l); err != nil {
+		return nil, fmt.Errorf(`the list of exports %s is damaged (%w): write into it the folders that the warehouse was exported to, as {"folders": ["/…"]}`,
+			path, err)
+	}
+	return l.Folders, nil
+}
+
+// note adds a folder to those that a warehouse was exported to.
+func note(warehouse, dir string) error {
+	defer lockFolder(filepath.Dir(warehouse))()
+	folders, err := Known(warehouse)
+	if err != nil || slices.Contains(folders, dir) {
+		return err
+	}
+	text, err := json.MarshalIndent(list{append(folders, dir)}, "", " ")
+	if err == nil {
+		err = replaceFile(listPath(warehouse), append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("note beside the warehouse where it is exported to: %w", err)
+	}
+	return nil
+}
