@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"internal/export":              {"internal/query"},
 	"internal/pipeline":            {"internal/extract", "internal/transform", "internal/load", "internal/checkpoint", "internal/call", "internal/panics"},
 	"internal/proof":               {"internal/checkpoint", "internal/transform", "internal/extract", "internal/call"},
+	"internal/repair":              {},
 	"internal/proof/prooftest":     {"internal/proof", "internal/load"},
 	"internal/schedule":            {"internal/panics"},
 	"internal/control":             {"internal/panics"},

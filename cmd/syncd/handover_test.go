@@ -25,6 +25,8 @@ func TestEveryCommandWorksWhileTheDaemonRuns(t *testing.T) {
 		{[]string{"backfill", "burki", "voicy", "--from", long, "--dry-run"}, []string{"LIST REQUESTS", "1000/s"}},
 		{[]string{"backfill", "burki", "voicy", "--from", long, "--parallel", "3"}, []string{"burki   done", "voicy   done"}},
 		{[]string{"backfill", "millis", "--from", long, "--force"}, []string{"millis  done"}},
+		{[]string{"doctor"}, []string{"one row for one call", "ledger of millis"}},
+		{[]string{"doctor", "--fix", "--compact"}, []string{"done: compacted"}},
 		{[]string{"status"}, []string{"the daemon runs since", "millis"}},
 		{[]string{"status", "--json"}, []string{`"daemon": true`}},
 	} {

@@ -69,6 +69,8 @@ func (h *holder) Work(ctx context.Context, w control.Work, emit func(control.Eve
 	switch w.Command {
 	case "sync", "backfill":
 		return h.workJob(ctx, w, emit)
+	case doctor().command:
+		return doctor().serve(ctx, h, w, emit)
 	}
 	return unknownWork(w.Command)
 }

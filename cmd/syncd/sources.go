@@ -52,10 +52,7 @@ func sources(c *config.Config, chosen []config.Source) ([]pipeline.Source, error
 		if err != nil {
 			return nil, fmt.Errorf("source %s: schedule: %w", s.Name, err)
 		}
-		options := transform.Options{Source: s.Name, Provider: s.Provider, Privacy: privacy(c.Privacy, secrets.HashKey)}
-		if s.CreditValue != nil {
-			options.Credit = transform.CreditValue(*s.CreditValue)
-		}
+		options := meaning(c, s, secrets.HashKey)
 		to, err := transform.New(options)
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", s.Name, err)
@@ -67,6 +64,15 @@ func sources(c *config.Config, chosen []config.Source) ([]pipeline.Source, error
 		})
 	}
 	return all, nil
+}
+
+// meaning is how the records of a source are read.
+func meaning(c *config.Config, s config.Source, hashKey config.Secret) transform.Options {
+	o := transform.Options{Source: s.Name, Provider: s.Provider, Privacy: privacy(c.Privacy, hashKey)}
+	if s.CreditValue != nil {
+		o.Credit = transform.CreditValue(*s.CreditValue)
+	}
+	return o
 }
 
 // rules says what records are read with, without telling the key: a digest of it, by the key itself, shows whether it is still the same.

@@ -213,26 +213,42 @@ func CloseTx(ctx context.Context, tx Tx, source string, b Book, w Window, ages [
 	}
 	next := b.without(w)
 	next.Facts = Compact(append(slices.Clone(b.Facts), Read(w.Span, w.ReadAt, ages)...), ages)
+	_, err := replaceFactsTx(ctx, tx, source, b.Facts, next.Facts)
+	return next, err
+}
+
+// CompactTx brings the ledger of a source into the form that its ages allow, and returns how many of its facts it dropped. It claims no more than
+// they did.
+func CompactTx(ctx context.Context, tx Tx, source string, ages []time.Duration) (dropped int64, err error) {
+	b, err := LoadTx(ctx, tx, source)
+	if err != nil {
+		return 0, err
+	}
+	return replaceFactsTx(ctx, tx, source, b.Facts, Compact(slices.Clone(b.Facts), ages))
+}
+
+// replaceFactsTx writes the rows that differ between the facts as they were and as they will be.
+func replaceFactsTx(ctx context.Context, tx Tx, source string, was, will []Fact) (int64, error) {
 	var added []*Fact
 	kept := make(map[int64]bool)
-	for i, f := range next.Facts {
+	for i, f := range will {
 		if f.ID == 0 {
-			added = append(added, &next.Facts[i])
+			added = append(added, &will[i])
 		}
 		kept[f.ID] = true
 	}
 	var dropped []string
-	for _, f := range b.Facts {
+	for _, f := range was {
 		if !kept[f.ID] {
 			dropped = append(dropped, strconv.FormatInt(f.ID, 10))
 		}
 	}
 	if len(dropped) > 0 {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM sync.windows WHERE window_id IN (`+strings.Join(dropped, ", ")+`)`); err != nil {
-			return b, fmt.Errorf("compact the ledger of %s: %w", source, err)
+			return 0, fmt.Errorf("compact the ledger of %s: %w", source, err)
 		}
 	}
-	return next, insertFactsTx(ctx, tx, source, added)
+	return int64(len(dropped)), insertFactsTx(ctx, tx, source, added)
 }
 
 // insertFactsTx gives facts their ids and writes their rows.
@@ -294,4 +310,32 @@ func nullTime(t time.Time) any {
 // String writes the span for people.
 func (s Span) String() string {
 	return fmt.Sprintf("[%s, %s)", s.Since.UTC().Format(time.RFC3339), s.Until.UTC().Format(time.RFC3339))
+}
+
+// AgesTx reads at which ages the calls of each source are read again, as it was last recorded.
+func AgesTx(ctx context.Context, tx Tx) (map[string][]time.Duration, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT source, coalesce(reread, '') FROM sync.sources`)
+	if err != nil {
+		return nil, fmt.Errorf("read the ages at which calls are read again: %w", err)
+	}
+	defer rows.Close()
+	all := make(map[string][]time.Duration)
+	for rows.Next() {
+		var source, reread string
+		if err := rows.Scan(&source, &reread); err != nil {
+			return nil, fmt.Errorf("read the ages at which calls are read again: %w", err)
+		}
+		all[source] = nil
+		for text := range strings.SplitSeq(reread, ", ") {
+			if text == "" {
+				continue
+			}
+			age, err := time.ParseDuration(text)
+			if err != nil {
+				return nil, fmt.Errorf("source %s: reread: %w", source, err)
+			}
+			all[source] = append(all[source], age)
+		}
+	}
+	return all, rows.Err()
 }

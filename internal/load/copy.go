@@ -251,7 +251,7 @@ func (w *Warehouse) countRows(ctx context.Context) (map[string]int64, error) {
 	}
 	for name := range counts {
 		var n int64
-		if err := w.conn.QueryRowContext(ctx, `SELECT count(*) FROM `+name).Scan(&n); err != nil {
+		if err := w.conn.QueryRowContext(ctx, `SELECT count(*) FROM `+quoted(name)).Scan(&n); err != nil {
 			return nil, fmt.Errorf("count the rows of %s: %w", name, err)
 		}
 		counts[name] = n

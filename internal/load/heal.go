@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -52,6 +53,9 @@ func heal(path string, before fs.FileInfo, cause error) (told string, err error)
 		return "", cause
 	}
 	unlock, err := lockAsDuckDB(path)
+	if err != nil && !errors.Is(err, ErrBusy) {
+		err = fmt.Errorf("%w, and its write-ahead log is damaged; bring back a copy of the file and its log, or move both away and sync again", err)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// lockAsDuckDB fails where DuckDB's lock is not known: a log that may be another process's is never cut off.
+// lockAsDuckDB fails where DuckDB's lock is not known: a log that may be another process's is never cut off, and a file that may be is never replaced.
 func lockAsDuckDB(path string) (func(), error) {
-	return nil, fmt.Errorf("open warehouse %s: %w", path, errors.New("its write-ahead log is damaged; bring back a copy of the file and its log, or move both away and sync again"))
+	return nil, fmt.Errorf("open warehouse %s: %w", path, errors.New("on this system no other process can be kept from the file"))
 }

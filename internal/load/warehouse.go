@@ -68,6 +68,8 @@ type Warehouse struct {
 
 	extents extents
 	pending *rows // those that are being inserted
+
+	unlock func() // gives back a lock on the file beside DuckDB's own, and that with it; nil: there is none
 }
 
 // Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
@@ -76,10 +78,17 @@ func Open(ctx context.Context, o Options) (*Warehouse, error) {
 	if err := fitName(o.Path); err != nil {
 		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, err)
 	}
+	if err := restore(realPath(o.Path)); err != nil {
+		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, openError(err))
+	}
 	if err := create(ctx, o); err != nil {
 		return nil, fmt.Errorf("make warehouse %s: %w", o.Path, err)
 	}
-	return openFile(ctx, o)
+	w, err := openFile(ctx, o)
+	if err == nil {
+		tidy(o.Path)
+	}
+	return w, err
 }
 
 // openFile opens a file that is there already, or lets DuckDB make it, and brings its schema up to date.
@@ -264,6 +273,10 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	if tx.changed {
 		w.changes.Add(1)
 	}
+	if tx.repaired {
+		w.known, w.extents = knownKeys{}, nil
+		w.epoch.Add(1)
+	}
 	if err != nil {
 		w.epoch.Add(1)
 		return fmt.Errorf("commit: %w", w.trouble(err))
@@ -308,7 +321,16 @@ func (w *Warehouse) hangUp() error {
 	}
 	err := errors.Join(w.conn.Close(), w.db.Close())
 	w.db, w.conn = nil, nil
+	w.letGo()
 	return err
+}
+
+// letGo gives back the lock beside DuckDB's own.
+func (w *Warehouse) letGo() {
+	if w.unlock != nil {
+		w.unlock()
+		w.unlock = nil
+	}
 }
 
 // Tx is a transaction of the warehouse, valid until the function it was given to returns.
@@ -317,6 +339,7 @@ type Tx struct {
 	stored    []uint64             // hashes of the keys it stored, known to the warehouse once it commits
 	extents   extents              // of what it stored
 	changed   bool                 // it changes more than the ledger and the records of runs
+	repaired  bool                 // it changes what others remember
 	unchanged map[partDigest]int64 // the newest readings that saw payloads unchanged, remembered once it commits
 }
 
@@ -329,3 +352,6 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return tx.w.conn.QueryContext(ctx, query, args...)
 }
+
+// Repaired says that the transaction changes rows of which others remember something: once it commits, the epoch is another one.
+func (tx *Tx) Repaired() { tx.changed, tx.repaired = true, true }

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -35,7 +34,7 @@ func (w *Warehouse) tellZone(ctx context.Context, zone *time.Location) error {
 			return err
 		}
 		tx.changed = true // readers see other days
-		for _, s := range []string{`CREATE OR REPLACE MACRO sync.time_zone() AS ` + quoted(name), `COMMENT ON MACRO sync.time_zone IS ` + quoted(said)} {
+		for _, s := range []string{`CREATE OR REPLACE MACRO sync.time_zone() AS ` + literal(name), `COMMENT ON MACRO sync.time_zone IS ` + literal(said)} {
 			if _, err := tx.ExecContext(ctx, s); err != nil {
 				return err
 			}
@@ -52,6 +51,3 @@ func (tx *Tx) macroComment(ctx context.Context, name string) (said string, err e
 	err = tx.w.conn.QueryRowContext(ctx, `SELECT coalesce(any_value(comment), '') FROM duckdb_functions() WHERE schema_name = 'sync' AND function_name = ?`, name).Scan(&said)
 	return said, err
 }
-
-// quoted writes a text as DuckDB reads one.
-func quoted(text string) string { return `'` + strings.ReplaceAll(text, `'`, `''`) + `'` }
