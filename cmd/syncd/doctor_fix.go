@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"syncd/internal/checkpoint"
@@ -40,7 +41,7 @@ func examineAndFix(ctx context.Context, h *holder, args doctorArgs, tell func(ch
 			return r, err
 		}
 		r.Found = wrongOnes(found)
-		m := mending{w: w, now: r.At, tell: tell, kept: &keptRows{path: w.Path() + ".removed-" + r.At.Format("20060102T150405.000Z") + ".ndjson"}}
+		m := mending{w: w, now: r.At, tell: tell, kept: &keptRows{path: strings.Replace(keptFiles(w.Path()), "*", r.At.Format("20060102T150405.000Z"), 1)}}
 		o := proofOptions{c: c, now: r.At}
 		o.readers(nil) // for the secrets alone
 		err = m.mend(ctx, len(r.Found) > 0, o.secrets)
@@ -61,6 +62,9 @@ func examineAndFix(ctx context.Context, h *holder, args doctorArgs, tell func(ch
 	r.Checks = append(append(append(r.Checks, diskChecks(c.Warehouse.Path)...), copyCheck(c, h.copies.tell(), true)), unmended...)
 	return r, nil
 }
+
+// keptFiles is the pattern of the files in which removed rows are kept, with the time in the place of the star.
+func keptFiles(warehouse string) string { return warehouse + ".removed-*.ndjson" }
 
 // mending puts right what can be. Each repair is a transaction of its own: if the process dies, those that were committed are done, and the next --fix does
 // the others.
@@ -106,7 +110,7 @@ func (m *mending) in(ctx context.Context, name, table string, do func(*load.Tx) 
 	var n int64
 	err := m.w.Write(ctx, func(tx *load.Tx) (err error) {
 		if n, err = do(tx); n > 0 {
-			tx.Repaired()
+			tx.NewEpoch()
 		}
 		return err
 	})

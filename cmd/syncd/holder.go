@@ -71,6 +71,8 @@ func (h *holder) Work(ctx context.Context, w control.Work, emit func(control.Eve
 		return h.workJob(ctx, w, emit)
 	case doctor().command:
 		return doctor().serve(ctx, h, w, emit)
+	case "forget":
+		return forgetChore().serve(ctx, h, w, emit)
 	}
 	return unknownWork(w.Command)
 }

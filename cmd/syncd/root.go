@@ -46,13 +46,14 @@ New here? "syncd demo" shows the main job with nothing to set up.`,
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkLogFlags() }
-	root.AddCommand(newDemo(a), newRun(a), newSync(a), newBackfill(a), newCheck(a), newStatus(a), newDoctor(a), newQuery(a), newExport(a), newVersion(a), newAside(a))
+	root.AddCommand(newDemo(a), newRun(a), newSync(a), newBackfill(a), newCheck(a), newStatus(a), newDoctor(a), newQuery(a), newExport(a), newForget(a),
+		newVersion(a), newAside(a))
 	wrapArgErrors(root)
 	return root
 }
 
 // later are commands that are still to come.
-var later = []string{"renormalize", "forget"}
+var later = []string{"renormalize"}
 
 // noSuchCommand is the error of a first word that is no command.
 func noSuchCommand(cmd *cobra.Command, args []string) error {

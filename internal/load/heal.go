@@ -14,6 +14,9 @@ import (
 // damagedLog is how DuckDB names the first entry of a write-ahead log that is not what was written.
 var damagedLog = regexp.MustCompile(`Corrupt WAL file: entry at byte position (\d+)`)
 
+// damagedMark is what the name of a log that was put aside has after that of the log.
+const damagedMark = ".damaged-"
+
 // logState is what a write-ahead log was like at a moment. nil: there was none.
 func logState(path string) fs.FileInfo {
 	info, err := os.Stat(logOf(path)) //nolint:gosec // the warehouse's own log
@@ -68,7 +71,7 @@ func heal(path string, before fs.FileInfo, cause error) (told string, err error)
 		return "", cause // there is nothing to cut off
 	}
 	log := logOf(path)
-	kept := log + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000Z")
+	kept := log + damagedMark + time.Now().UTC().Format("20060102T150405.000000Z")
 	if err := copyFile(kept, log); err != nil {
 		return "", fmt.Errorf("open warehouse %s: the write-ahead log is damaged from byte %d on, and no copy of it can be kept: %w", path, at, openError(err))
 	}

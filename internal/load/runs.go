@@ -207,11 +207,11 @@ func (tx *Tx) AddDrift(ctx context.Context, source string, d call.Drift, at time
 	return nil
 }
 
-// addSighting keeps the first sample of a path: the one that made somebody look stays the same.
+// addSighting keeps the first sample of a path: the one that made somebody look stays the same, unless it was erased.
 func (tx *Tx) addSighting(ctx context.Context, source, path string, s sighting) error {
 	tx.changed = true
-	result, err := tx.ExecContext(ctx, `UPDATE sync.drift SET occurrences = occurrences + ?, last_seen_at = greatest(last_seen_at, ?)
-		WHERE source = ? AND path = ?`, s.n, s.last, source, path)
+	result, err := tx.ExecContext(ctx, `UPDATE sync.drift SET occurrences = occurrences + ?, last_seen_at = greatest(last_seen_at, ?), sample = coalesce(sample, ?)
+		WHERE source = ? AND path = ?`, s.n, s.last, s.sample, source, path)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,9 @@
 //
 // It owns the tables and their migrations, the views that analysts read, what is said of all of them, and the copy for readers, with the views of a
 // user's own that it may hold; the upsert that keeps a call one row whatever is read how often and in how many parts, its revisions, its deletion
-// and return, what it still lacks, rejects, drift and run records. It refuses to know providers, HTTP and coverage: what is a call, and what several
-// payloads of it say together, is decided elsewhere, and which stretch of time it proves is somebody else's table in the same transaction.
+// and return, what it still lacks, rejects, drift and run records, and that a person is erased from all of them and who is kept out from then on. It
+// refuses to know providers, HTTP and coverage: what is a call, what several payloads of it say together, and whom a text tells of, is decided
+// elsewhere, and which stretch of time it proves is somebody else's table in the same transaction.
 //
 // There is one writer connection, and a transaction is a function: [Warehouse.Write] begins, calls it, and commits or rolls back. What
 // must become durable together is written in one such function.
@@ -273,12 +274,13 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 	if tx.changed {
 		w.changes.Add(1)
 	}
-	if tx.repaired {
+	if tx.newEpoch {
 		w.known, w.extents = knownKeys{}, nil
+	}
+	if err != nil || tx.newEpoch {
 		w.epoch.Add(1)
 	}
 	if err != nil {
-		w.epoch.Add(1)
 		return fmt.Errorf("commit: %w", w.trouble(err))
 	}
 	done = true
@@ -295,7 +297,7 @@ func (w *Warehouse) Write(ctx context.Context, fn func(*Tx) error) (err error) {
 }
 
 // Epoch is another number whenever what a caller remembers of the tables may have become wrong: a commit has failed, which may be durable all
-// the same, or the file had to be opened again, and another process may have written it in between. Whoever remembers something reads it from
+// the same, or the file had to be opened again, and another process may have written it in between, or somebody was forgotten. Whoever remembers something reads it from
 // the tables again then. Within a transaction it does not change.
 func (w *Warehouse) Epoch() int64 { return w.epoch.Load() }
 
@@ -339,8 +341,8 @@ type Tx struct {
 	stored    []uint64             // hashes of the keys it stored, known to the warehouse once it commits
 	extents   extents              // of what it stored
 	changed   bool                 // it changes more than the ledger and the records of runs
-	repaired  bool                 // it changes what others remember
 	unchanged map[partDigest]int64 // the newest readings that saw payloads unchanged, remembered once it commits
+	newEpoch  bool                 // see NewEpoch
 }
 
 // ExecContext runs a statement in the transaction.
@@ -352,6 +354,3 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return tx.w.conn.QueryContext(ctx, query, args...)
 }
-
-// Repaired says that the transaction changes rows of which others remember something: once it commits, the epoch is another one.
-func (tx *Tx) Repaired() { tx.changed, tx.repaired = true, true }

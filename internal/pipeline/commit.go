@@ -103,6 +103,7 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 		}
 	}
 	r.endReadings(rd)
+	r.keptOut(b)
 	r.changed(record)
 	r.record, d.book, rd.window, rd.batch = record, book, window, batch{}
 	*rd.claimed = window.Span // a window may end earlier than it was planned to
@@ -145,6 +146,11 @@ func (r *run) added(counts load.Counts, b *batch) load.Run {
 
 // store writes observations, each call derived from all of its parts: a list that is read again never erases what a detail brought.
 func (r *run) store(ctx context.Context, tx *load.Tx, b *batch) (load.Counts, error) {
+	kept, marks, err := r.keepOut(ctx, tx, b)
+	if err != nil {
+		return load.Counts{}, err
+	}
+	b.marks = marks
 	found, err := tx.Find(ctx, r.source.Name, b.observations)
 	if err != nil {
 		return load.Counts{}, err
@@ -157,7 +163,9 @@ func (r *run) store(ctx context.Context, tx *load.Tx, b *batch) (load.Counts, er
 	for _, p := range found.Partial() {
 		r.combine(p)
 	}
-	return tx.Store(ctx, r.source.Name, found)
+	counts, err := tx.Store(ctx, r.source.Name, found)
+	counts.Unchanged += kept
+	return counts, err
 }
 
 // readOn reads the whole of a record of which only the key was read.
@@ -166,7 +174,7 @@ func (r *run) readOn(o *call.Observation, unread map[*call.Observation]extract.R
 	if !ok {
 		return
 	}
-	whole := r.source.Transform.Record(rec).Observation // its key could be read, so it is no reject
+	whole := r.stored.Record(rec).Observation // it was not kept out, and its key could be read, so it is no reject
 	o.Call, o.Drift = whole.Call, whole.Drift
 }
 
@@ -179,7 +187,7 @@ func (r *run) combine(p *load.Partial) {
 			parts[name] = recordOf(o.Call.ID, stored)
 		}
 	}
-	whole := r.source.Transform.Parts(o.Part, parts)
+	whole := r.stored.Parts(o.Part, parts)
 	if whole.Reject != nil {
 		// The parts do not fit together, and what was just read stands by itself.
 		o.Drift = append(o.Drift, call.Drift{Path: string(o.Part) + ": does not fit the call's other parts", Sample: whole.Reject.Reason})

@@ -111,6 +111,10 @@ func (r *run) takeSingle(rd *reading, rec extract.Record) {
 	b := &rd.batch
 	b.records++
 	result := r.source.Transform.Parts(call.PartDetail, map[call.Part]extract.Record{call.PartDetail: rec})
+	if result.Suppressed != nil {
+		b.suppressed = append(b.suppressed, *result.Suppressed)
+		return
+	}
 	if result.Reject != nil {
 		b.rejects = append(b.rejects, *result.Reject)
 		return

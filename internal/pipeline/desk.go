@@ -8,6 +8,7 @@ import (
 
 	"syncd/internal/checkpoint"
 	"syncd/internal/load"
+	"syncd/internal/transform"
 )
 
 // desk is what is known of a source while the process lives, shared by all its runs. Whatever of it matters after the process is in the
@@ -35,6 +36,8 @@ type desk struct {
 	ended   map[string]*load.Row // the last row of sync.runs of each kind that this process left
 	changes int64                // how many commits changed a call
 	looked  looks                // for details
+
+	suppressions *transform.Suppressions // who is kept out; nil: nobody
 }
 
 // heldAt reports whether the provider asked to be left alone at a time.

@@ -271,7 +271,10 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 	d := r.desk
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	var record load.Run
+	var (
+		record load.Run
+		kept   batch
+	)
 	err := r.write(ctx, func(tx *load.Tx) error {
 		stored, err := tx.StoredParts(ctx, r.source.Name, refsOf(answers))
 		if err != nil {
@@ -286,12 +289,13 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 		if err := r.keepTries(ctx, tx, k); err != nil {
 			return err
 		}
-		record = r.added(counts, &k.batch)
+		record, kept = r.added(counts, &k.batch), k.batch
 		return r.saveRun(ctx, tx, record)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: commit %d answers about single calls: %w", r.source.Name, len(answers), err)
 	}
+	r.keptOut(&kept)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r.changed(record)

@@ -102,12 +102,13 @@ func GoesOn(err error) bool {
 }
 
 // NeedsPerson reports whether an error keeps the lists of a source from being read until a person acts: a key that is not accepted, another
-// account. Details that are refused keep nothing else waiting.
+// account, or that nobody could be kept out who was forgotten. Details that are refused keep nothing else waiting.
 func NeedsPerson(err error) bool {
 	return slices.ContainsFunc(Parted(err), func(one error) bool {
 		var other *ErrOtherAccount
 		var details ofDetails
-		return !errors.As(one, &details) && (errors.As(one, &other) || isClass(one, extract.Permanent))
+		var key noKey
+		return !errors.As(one, &details) && (errors.As(one, &other) || errors.As(one, &key) || isClass(one, extract.Permanent))
 	})
 }
 

@@ -1,9 +1,9 @@
 // Package pipeline is the loop that makes the mirror true: window → page → calls and rejects → one transaction.
 //
-// It owns the order of things: what is asked next, what is committed together, when a window is believed, and what an error means for
-// the work at hand. It refuses to know a provider, a field or a table: it pulls pages from an extractor, hands records to a transform,
-// and gives what comes out to the warehouse and the ledger in one transaction. It refuses to know the hour, too: when to run is others'
-// business.
+// It owns the order of things: what is asked next, what is committed together, when a window is believed, what an error means for the work at
+// hand, and that whoever was forgotten is erased, and stays so whatever is read. It refuses to know a provider, a field or a table: it pulls pages
+// from an extractor, hands records to a transform, and gives what comes out to the warehouse and the ledger in one transaction. It refuses to
+// know the hour, too: when to run is others' business.
 //
 // # How a source is read
 //

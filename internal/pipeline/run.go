@@ -15,6 +15,7 @@ import (
 	"syncd/internal/extract"
 	"syncd/internal/load"
 	"syncd/internal/panics"
+	"syncd/internal/transform"
 )
 
 // run is one run of one source. What its windows share is guarded by the desk's lock.
@@ -42,6 +43,9 @@ type run struct {
 	details      int64 // answers about single calls that were stored
 	due          int64
 	goneSingly   int // calls that were asked for singly and marked as deleted
+
+	suppressions *transform.Suppressions // who is kept out; the source's transformer heeds it
+	stored       *transform.Transformer  // reads what has passed it before
 }
 
 // spanKey is a span that can be a map's key.
@@ -67,6 +71,7 @@ func (r *run) begin(ctx context.Context) error {
 		}
 	}
 	r.epoch, r.present = d.epoch, d.presentAt(r.startedAt)
+	r.suppressions, r.stored, r.source.Transform = d.suppressions, r.source.Transform, r.source.Transform.Without(d.suppressions)
 	r.firstReading = r.Warehouse.NextReading()
 	r.Warehouse.EndReading(r.firstReading)
 	if r.options.Force {
@@ -105,6 +110,9 @@ func (r *run) introduce(ctx context.Context, now load.Source) error {
 			return err
 		}
 		d.account, d.counted, d.ended, d.looked = before.Fingerprint, before.ReconciledAt, nil, looks{}
+		if d.suppressions, err = readSuppressions(ctx, tx, r.Warehouse.Path()); err != nil {
+			return fmt.Errorf("%s: %w", now.Name, err)
+		}
 		d.book, err = checkpoint.LoadTx(ctx, tx, now.Name)
 		return err
 	})
@@ -115,7 +123,7 @@ func (r *run) introduce(ctx context.Context, now load.Source) error {
 }
 
 // errOtherEpoch ends a run that goes on while the tables may have become others than it knows.
-var errOtherEpoch = errors.New("a commit has failed, or the warehouse file had to be opened again, since this run began; the next run goes on from what is in the file")
+var errOtherEpoch = errors.New("a commit has failed, the warehouse file had to be opened again, or somebody was forgotten, since this run began; the next run goes on from what is in the file")
 
 // write runs a transaction on tables that are as this run knows them.
 func (r *run) write(ctx context.Context, fn func(*load.Tx) error) error {
@@ -244,6 +252,9 @@ func (r *run) knock(ctx context.Context) error {
 
 // finish writes the run's record.
 func (r *run) finish(ctx context.Context, err error) (load.Run, error) {
+	if key := (noKey{}); errors.As(err, &key) {
+		return load.Run{}, err // nothing was asked, and nothing may be written that belongs to a source
+	}
 	r.desk.mu.Lock()
 	record := r.counted()
 	if record.Requests > 0 && ctx.Err() == nil {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"syncd/internal/call"
@@ -38,7 +39,24 @@ func (r *run) sort(answers []detailAnswer, stored map[string]map[call.Part]load.
 			r.readDetail(a, stored[a.due.ID], &k)
 		}
 	}
+	k.leaveOut()
 	return k
+}
+
+// leaveOut forgets what else came of calls of which an answer is kept out: they will not be there.
+func (k *sorted) leaveOut() {
+	if len(k.batch.suppressed) == 0 {
+		return
+	}
+	out := make(map[string]bool)
+	for _, s := range k.batch.suppressed {
+		for _, id := range s.IDs {
+			out[id] = true
+		}
+	}
+	k.tries = slices.DeleteFunc(k.tries, func(t load.DetailTry) bool { return out[t.ID] })
+	k.whole = slices.DeleteFunc(k.whole, func(w load.DetailKey) bool { return out[w.ID] })
+	k.gone = slices.DeleteFunc(k.gone, func(a detailAnswer) bool { return out[a.due.ID] })
 }
 
 // unfinished reports whether a call, as its list payload tells it, is not final.
@@ -47,7 +65,7 @@ func (r *run) unfinished(a detailAnswer, stored map[call.Part]load.StoredPart) b
 	if !ok || list.Dropped {
 		return false
 	}
-	result := r.source.Transform.Record(recordOf(a.due.ID, list))
+	result := r.stored.Record(recordOf(a.due.ID, list))
 	return result.Reject == nil && !result.Observation.Call.Status.Final()
 }
 
@@ -61,6 +79,12 @@ func (r *run) readDetail(a detailAnswer, stored map[call.Part]load.StoredPart, k
 	}
 	k.batch.records++
 	result := r.source.Transform.Parts(a.due.Part, parts)
+	if out := result.Suppressed; out != nil {
+		// The call is here: it turns out by this answer that it is to be kept out.
+		out.IDs = append(out.IDs, a.due.ID)
+		k.batch.suppressed = append(k.batch.suppressed, *out)
+		return
+	}
 	if result.Reject != nil {
 		k.batch.rejects = append(k.batch.rejects, *result.Reject)
 		k.tries = append(k.tries, r.try(a, "failed", result.Reject.Reason+": "+result.Reject.Detail, someMore))

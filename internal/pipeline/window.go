@@ -42,7 +42,9 @@ type batch struct {
 	unread       map[*call.Observation]extract.Record // those of which only the key was read
 	readings     []int64                              // the numbers of the requests that brought them
 	rejects      []call.Reject
-	seen         []uint64 // ids new to the reading
+	suppressed   []transform.Suppressed // what of it is kept out
+	marks        []transform.Mark       // of calls that the commit under way keeps out from now on
+	seen         []uint64               // ids new to the reading
 	shifts       int
 	requests     int64 // that the run had sent, and those that were retries
 	retries      int64
@@ -150,6 +152,10 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 		}
 		rd.note(rec.ID)
 		result := r.look(rd, rec)
+		if result.Suppressed != nil {
+			b.suppressed = append(b.suppressed, *result.Suppressed)
+			continue
+		}
 		if result.Reject != nil {
 			b.rejects = append(b.rejects, *result.Reject)
 			continue

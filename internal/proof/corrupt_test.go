@@ -51,6 +51,11 @@ func another(table, where, replace string) string {
 	return fmt.Sprintf(`INSERT INTO %[1]s SELECT * %[3]s FROM %[1]s WHERE %[2]s`, table, one(table, where), replace)
 }
 
+// kept puts somebody on the list of those who are kept out, and the key that it is made with.
+func kept(values string) string {
+	return `INSERT INTO sync.suppressed VALUES ('key', repeat('a', 64), NULL, NULL, false, now()), (` + values + `, now())`
+}
+
 func corruptions() []corruption {
 	const holed, chain, end = "3 call_revisions: a call's revisions do not", "3 call_revisions: a field changed from", "3 call_revisions: the last change"
 	const inserted = `UPDATE sync.runs SET inserted = inserted + 1, records = records + 1 WHERE run_id = (SELECT min(run_id) FROM sync.runs WHERE inserted > 0 AND source = '%s')`
@@ -61,6 +66,11 @@ func corruptions() []corruption {
 		{name: "not final", sql: []string{`UPDATE calls SET is_final = NOT is_final WHERE ` + aCall}, want: []string{"3 calls: a status"}},
 		{name: "a component", sql: []string{`UPDATE call_costs SET component = 'x' WHERE ` + child("call_costs")}, want: []string{"3 call_costs: a component"}},
 		{name: "a role", sql: []string{`UPDATE call_messages SET role = 'x' WHERE ` + child("call_messages")}, want: []string{"3 call_messages: a role"}},
+
+		{name: "a call that was erased and never inserted", sql: []string{kept(`'call', repeat('b', 64), NULL, 'burki', true`)}, want: []string{"2 calls: calls that no run"}},
+		{name: "a call erased twice", sql: []string{kept(`'call', repeat('b', 64), NULL, 'burki', false`), another("sync.suppressed", "kind = 'call'", "")}, want: []string{"9 sync.suppressed"}},
+		{name: "a name instead of a digest", sql: []string{kept(`'number', '14155550100', 11, NULL, false`)}, want: []string{"7 sync.suppressed"}},
+		{name: "somebody kept out by no key", sql: []string{`INSERT INTO sync.suppressed VALUES ('number', repeat('b', 64), 11, NULL, false, now())`}, want: []string{"2 sync.suppressed"}},
 
 		{name: "a payload's call", sql: []string{another("raw_calls", aCall, "REPLACE ('gone' AS call_id)")}, want: []string{"1 raw_calls: a payload of a call"}},
 		{name: "no payload", sql: []string{`DELETE FROM raw_calls WHERE ` + aCall}, want: []string{"1 raw_calls: a call without any"}},

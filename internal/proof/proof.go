@@ -9,8 +9,8 @@
 //  1. No checkpoint without its rows, no rows without their checkpoint. Every child, payload and revision has its call, with its start; every call
 //     has a payload; every row a source that is recorded; an open window's position, pages and clock belong together; hashed ids belong to
 //     a window that is open and has begun.
-//  2. No record vanishes. The counts of each run add up; all that the runs inserted is there; the oddities and rejects that they counted are
-//     recorded.
+//  2. No record vanishes. The counts of each run add up; all that the runs inserted is there, but for calls of somebody who was forgotten, of which
+//     there is a row each that says so; the oddities and rejects that they counted are recorded, but for rejects of such a person.
 //  3. An interrupted run ends as an uninterrupted one. Children are numbered from 0 without a hole, revisions from 2 to the call's own; each field's
 //     history is one chain, which ends in what the call is now; words are of those that are known; what is left of a forced reading is in order.
 //     That two histories end alike takes two files: prooftest.Same compares them.
@@ -156,7 +156,7 @@ func (q question) sql(nth int) string {
 func questions(oneID []string, o Options) [][]question {
 	calls := append([]question{callQuestion(oneID), belongingQuestion(), historyQuestion(oneID)}, wordQuestions()...)
 	ledger := append(windowQuestions(o.Now), keyQuestion())
-	records := append(recordQuestions(oneID, o.RunsSince, o.RawSince), detailQuestion(), sourceQuestion())
+	records := append(recordQuestions(oneID, o.RunsSince, o.RawSince), detailQuestion(), sourceQuestion(), suppressedQuestion())
 	return [][]question{append(calls, payloadQuestions(o.RawSince)...), append(ledger, records...)}
 }
 

@@ -14,13 +14,15 @@ func keyQuestion() question {
 			UNION ALL SELECT 1, reject_id, '', '' FROM sync.rejects
 			UNION ALL SELECT 2, source, ': ' || path, '' FROM sync.drift
 			UNION ALL SELECT 3, source, '/' || call_id, '/' || part FROM sync.details
-			UNION ALL SELECT 4, source, '/' || window_id, '' FROM sync.windows)
+			UNION ALL SELECT 4, source, '/' || window_id, '' FROM sync.windows
+			UNION ALL SELECT 5, kind, '/' || hash, '' FROM sync.suppressed)
 		GROUP BY of, first, second, third)`, example: "example", conditions: []condition{
 		{"n > 1 AND of = 0", check{9, "sync.runs", "a run has more than one record: its counts are counted twice"}},
 		{"n > 1 AND of = 1", check{9, "sync.rejects", "a reject has more than one row"}},
 		{"n > 1 AND of = 2", check{9, "sync.drift", "an oddity has more than one row"}},
 		{"n > 1 AND of = 3", check{9, "sync.details", "a try for one answer has more than one row"}},
 		{"n > 1 AND of = 4", check{9, "sync.windows", "two windows bear one id"}},
+		{"n > 1 AND of = 5", check{9, "sync.suppressed", "somebody is kept out twice: calls that were erased are counted twice"}},
 	}}
 }
 
@@ -56,21 +58,23 @@ func recordQuestions(oneID []string, runsSince, rawSince time.Time) []question {
 // countQuestion holds what there is of each source against what its runs counted, and that the source is recorded.
 func countQuestion(oneID []string, since time.Time) question {
 	rows := fmt.Sprintf(`(
-		SELECT source, sum(recorded) AS recorded, sum(calls) AS calls, sum(inserted) AS inserted, sum(occurrences) AS occurrences, sum(counted) AS counted
+		SELECT source, sum(recorded) AS recorded, sum(calls) AS calls, sum(inserted) AS inserted, sum(occurrences) AS occurrences, sum(counted) AS counted,
+			sum(erased) AS erased
 		FROM (
-			SELECT source, 1 AS recorded, 0 AS calls, 0 AS inserted, 0 AS occurrences, 0 AS counted FROM sync.sources
-			UNION ALL SELECT source, 0, CASE WHEN epoch_us(first_seen_at) >= %s THEN 1 ELSE 0 END, 0, 0, 0 FROM calls
-			UNION ALL SELECT source, 0, 0, inserted, 0, drift FROM sync.runs
-			UNION ALL SELECT source, 0, 0, 0, occurrences, 0 FROM sync.drift
-			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM raw_calls
-			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM sync.windows
-			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM sync.rejects
-			UNION ALL SELECT source, 0, 0, 0, 0, 0 FROM sync.forced)
+			SELECT source, 1 AS recorded, 0 AS calls, 0 AS inserted, 0 AS occurrences, 0 AS counted, 0 AS erased FROM sync.sources
+			UNION ALL SELECT source, 0, CASE WHEN epoch_us(first_seen_at) >= %s THEN 1 ELSE 0 END, 0, 0, 0, 0 FROM calls
+			UNION ALL SELECT source, 0, 0, inserted, 0, drift, 0 FROM sync.runs
+			UNION ALL SELECT source, 0, 0, 0, occurrences, 0, 0 FROM sync.drift
+			UNION ALL SELECT source, 0, 0, 0, 0, 0, CASE WHEN erased THEN 1 ELSE 0 END FROM sync.suppressed WHERE kind = 'call'
+			UNION ALL SELECT source, 0, 0, 0, 0, 0, 0 FROM raw_calls
+			UNION ALL SELECT source, 0, 0, 0, 0, 0, 0 FROM sync.windows
+			UNION ALL SELECT source, 0, 0, 0, 0, 0, 0 FROM sync.rejects
+			UNION ALL SELECT source, 0, 0, 0, 0, 0, 0 FROM sync.forced)
 		GROUP BY source)`, micros(since))
 	whole := fmt.Sprint(since.IsZero()) // no record of a run was dropped
 	return question{rows: rows, example: "source", conditions: []condition{
-		{"calls > inserted", check{2, "calls", "calls that no run says it inserted"}},
-		{whole + " AND source IN " + quoted(oneID) + " AND calls < inserted", check{2, "calls", "fewer calls than the runs inserted: some have vanished"}},
+		{"calls > inserted OR " + whole + " AND calls + erased > inserted", check{2, "calls", "calls that no run says it inserted"}},
+		{whole + " AND source IN " + quoted(oneID) + " AND calls + erased < inserted", check{2, "calls", "fewer calls than the runs inserted: some have vanished"}},
 		{"occurrences < counted OR " + whole + " AND occurrences > counted",
 			check{2, "sync.drift", "the oddities that are recorded and those that the runs counted are not as many"}},
 		{"recorded > 1", check{9, "sync.sources", "a source has more than one row: what is shown of it is shown twice"}},
@@ -90,6 +94,16 @@ func detailQuestion() question {
 		{`NOT orphan AND reading > coalesce(listed, 0)`,
 			check{5, "sync.details", "a try for details belongs to a list payload newer than the one that is stored: that was put back to an older one"}},
 		{hasNumber("error"), numberCheck()},
+	}}
+}
+
+// suppressedQuestion holds the list of those who are kept out.
+func suppressedQuestion() question {
+	return question{about: "sync.suppressed", rows: `(SELECT *, count(*) FILTER (kind = 'key') OVER () AS keys FROM sync.suppressed)`, example: "kind", conditions: []condition{
+		{`kind NOT IN ('key', 'number', 'national', 'call') OR (kind IN ('number', 'national')) <> (length IS NOT NULL) OR (kind = 'call') <> (source IS NOT NULL)
+			OR erased AND kind <> 'call' OR keys <> 1`,
+			check{2, "sync.suppressed", "a row of those who are kept out that does not tell what it is of, or by which key: nobody could be kept out by it"}},
+		{`NOT regexp_full_match(hash, '[0-9a-f]{64}')`, check{7, "sync.suppressed", "somebody who is kept out is named by something else than a digest"}},
 	}}
 }
 

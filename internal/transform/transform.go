@@ -1,8 +1,8 @@
 // Package transform says what a provider's record means.
 //
 // It owns meaning: statuses, end reasons, units of time, money, parties, transcripts, and privacy, which is applied to a record before
-// anything else looks at it. It refuses to fetch, to store and to guess: it is pure, an unknown value is kept and counted as drift, and a
-// record that cannot be a call becomes a reject with its bytes and a reason.
+// anything else looks at it, but for the list of those who are kept out because they were forgotten. It refuses to fetch, to store and to guess:
+// it is pure, an unknown value is kept and counted as drift, and a record that cannot be a call becomes a reject with its bytes and a reason.
 package transform
 
 import (
@@ -42,16 +42,18 @@ func (c CreditValue) check() error {
 	return nil
 }
 
-// Result is what became of one record: an observation, or a reject.
+// Result is what became of one record: an observation, or a reject, or nothing, where it is of somebody who is to be kept out.
 type Result struct {
-	Observation call.Observation // valid where Reject is nil
+	Observation call.Observation // valid where Reject and Suppressed are nil
 	Reject      *call.Reject
+	Suppressed  *Suppressed
 }
 
 // Transformer reads the records of one source. It is safe for concurrent use.
 type Transformer struct {
-	opts     Options
-	provider *provider
+	opts         Options
+	provider     *provider
+	suppressions *Suppressions // nil: nobody is kept out
 }
 
 // New makes the transformer of a source. An unknown provider and an unusable option are errors.
@@ -75,13 +77,13 @@ func New(o Options) (*Transformer, error) {
 
 // Record reads one element of a provider's list, where nothing else is known of the call. The caller sets the observation's Reading.
 func (t *Transformer) Record(r extract.Record) Result {
-	return t.derive([]part{{name: call.PartList, record: r}}, 0, true)
+	return t.read([]part{{name: call.PartList, record: r}}, 0, true)
 }
 
 // Key reads no more of a list element than tells which call it is and whether it has changed: of the observation's Call only Source, ID, Provider
 // and StartedAt are set, the last as the extractor read it. A record whose key can be read is no reject to Record either.
 func (t *Transformer) Key(r extract.Record) Result {
-	return t.derive([]part{{name: call.PartList, record: r}}, 0, false)
+	return t.read([]part{{name: call.PartList, record: r}}, 0, false)
 }
 
 // Parts reads a call from the newest payload of each of its parts. read names the part that was just fetched: the observation's Part,
@@ -111,7 +113,15 @@ func (t *Transformer) Parts(read call.Part, parts map[call.Part]extract.Record) 
 			Payload: "null",
 		}}
 	}
-	return t.derive(all, i, true)
+	return t.read(all, i, true)
+}
+
+// read is the one way through which every record goes.
+func (t *Transformer) read(parts []part, read int, all bool) Result {
+	if t.suppressions == nil {
+		return t.derive(parts, read, all)
+	}
+	return t.held(parts, read, all)
 }
 
 func partOrder(p call.Part) int {
