@@ -27,6 +27,7 @@ func TestEveryCommandWorksWhileTheDaemonRuns(t *testing.T) {
 		{[]string{"backfill", "millis", "--from", long, "--force"}, []string{"millis  done"}},
 		{[]string{"doctor"}, []string{"one row for one call", "ledger of millis"}},
 		{[]string{"doctor", "--fix", "--compact"}, []string{"done: compacted"}},
+		{[]string{"renormalize", "burki"}, []string{"burki   done"}},
 		{[]string{"status"}, []string{"the daemon runs since", "millis"}},
 		{[]string{"status", "--json"}, []string{`"daemon": true`}},
 	} {

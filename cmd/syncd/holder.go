@@ -73,6 +73,8 @@ func (h *holder) Work(ctx context.Context, w control.Work, emit func(control.Eve
 		return doctor().serve(ctx, h, w, emit)
 	case "forget":
 		return forgetChore().serve(ctx, h, w, emit)
+	case "renormalize":
+		return renormalizing().serve(ctx, h, w, emit)
 	}
 	return unknownWork(w.Command)
 }

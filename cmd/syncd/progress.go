@@ -91,6 +91,9 @@ func (p *progress) take(now pipeline.Progress) *mpb.Bar {
 }
 
 func share(p pipeline.Progress) float64 {
+	if p.ToLook > 0 {
+		return float64(p.Looked) / float64(p.ToLook)
+	}
 	if p.Wanted <= 0 {
 		return 1
 	}

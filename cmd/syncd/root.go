@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,22 +45,16 @@ New here? "syncd demo" shows the main job with nothing to set up.`,
 		return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
 	})
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkLogFlags() }
-	root.AddCommand(newDemo(a), newRun(a), newSync(a), newBackfill(a), newCheck(a), newStatus(a), newDoctor(a), newQuery(a), newExport(a), newForget(a),
-		newVersion(a), newAside(a))
+	root.AddCommand(newDemo(a), newRun(a), newSync(a), newBackfill(a), newCheck(a), newStatus(a), newQuery(a), newExport(a), newRenormalize(a),
+		newDoctor(a), newForget(a), newVersion(a), newAside(a))
 	wrapArgErrors(root)
 	return root
 }
 
-// later are commands that are still to come.
-var later = []string{"renormalize"}
-
 // noSuchCommand is the error of a first word that is no command.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
+	if len(args) == 0 {
 		return nil
-	case slices.Contains(later, args[0]):
-		return fmt.Errorf("%q is not built yet", args[0])
 	}
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], strings.Join(near, " or "))

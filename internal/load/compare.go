@@ -236,9 +236,11 @@ func differences(before *state, after call.Call) []field {
 		{"is_test", boolText(b.IsTest), boolText(after.IsTest)},
 		{"metadata", b.Metadata, after.Metadata},
 		{"deleted_at", timeText(before.deletedAt), ""}, // it is listed, so it is there
-		{"costs", costsText(b.Costs), costsText(after.Costs)},
 	}
 	different := slices.DeleteFunc(all, func(f field) bool { return f.before == f.after })
+	if !slices.EqualFunc(b.Costs, after.Costs, sameCost) {
+		different = append(different, field{"costs", costsText(b.Costs), costsText(after.Costs)})
+	}
 	if !slices.EqualFunc(b.Messages, after.Messages, sameMessage) {
 		different = append(different, field{"messages", messagesText(b.Messages), messagesText(after.Messages)})
 	}
@@ -250,6 +252,11 @@ func differences(before *state, after call.Call) []field {
 
 func sameMessage(a, b call.Message) bool {
 	return a.Role == b.Role && a.Content == b.Content && intText(a.OffsetMS) == intText(b.OffsetMS)
+}
+
+func sameCost(a, b call.Cost) bool {
+	return a.Component == b.Component && a.Vendor == b.Vendor && a.Currency == b.Currency && amountText(a.Amount) == amountText(b.Amount) &&
+		intText(a.InputTokens) == intText(b.InputTokens) && intText(a.OutputTokens) == intText(b.OutputTokens)
 }
 
 // costsText writes costs as a JSON array, amounts as decimal text.

@@ -288,7 +288,7 @@ func rowsOfCalls(list []*change) rows {
 		value("revision", duckdb.TYPE_INTEGER, func(i int) int32 { return list[i].revision() }),
 		value("first_seen_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].firstSeenAt() }),
 		value("changed_at", duckdb.TYPE_TIMESTAMP_TZ, func(i int) time.Time { return list[i].changedAt() }),
-		nothing("deleted_at"),
+		moment("deleted_at", func(i int) *time.Time { return list[i].deletedAt() }),
 	}}
 }
 
@@ -383,4 +383,12 @@ func (c *change) changedAt() time.Time {
 		return c.before.changedAt
 	}
 	return c.obs.FetchedAt
+}
+
+// deletedAt is when the call was deleted. To be listed brings it back, to be derived again does not.
+func (c *change) deletedAt() *time.Time {
+	if c.again {
+		return c.before.deletedAt
+	}
+	return nil
 }

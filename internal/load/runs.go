@@ -2,9 +2,7 @@ package load
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -148,13 +146,13 @@ func (tx *Tx) EndInterrupted(ctx context.Context, source string) error {
 	return nil
 }
 
-// Reject keeps records that could not become calls. A record that is rejected again is kept once.
+// Reject keeps records that could not become calls. A record that is rejected again is kept once, and one that had been resolved is not any more.
 func (tx *Tx) Reject(ctx context.Context, runID string, rejects []call.Reject) error {
 	for _, r := range rejects {
-		sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Reason + "\x00" + r.Payload))
+		id := rejectID(r)
 		result, err := tx.ExecContext(ctx, `INSERT INTO sync.rejects SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, NULL
 			WHERE NOT EXISTS (FROM sync.rejects WHERE reject_id = $1)`,
-			hex.EncodeToString(sum[:16]), r.Source, runID, r.Reason, r.Detail, r.Payload, r.FetchedAt)
+			id, r.Source, runID, r.Reason, r.Detail, r.Payload, r.FetchedAt)
 		if err != nil {
 			return fmt.Errorf("keep a rejected record of %s: %w", r.Source, err)
 		}
@@ -163,6 +161,12 @@ func (tx *Tx) Reject(ctx context.Context, runID string, rejects []call.Reject) e
 			return fmt.Errorf("keep a rejected record of %s: %w", r.Source, err)
 		}
 		tx.changed = tx.changed || n > 0
+		if n > 0 {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE sync.rejects SET resolved_at = NULL WHERE reject_id = ? AND resolved_at IS NOT NULL`, id); err != nil {
+			return fmt.Errorf("keep a rejected record of %s: %w", r.Source, err)
+		}
 	}
 	return nil
 }

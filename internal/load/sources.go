@@ -33,7 +33,7 @@ type Before struct {
 
 // SaveSource records a source as configured and active, and returns what was recorded before. A parked source becomes active, because a
 // start is a new try. It writes only where something changed, and never touches what the configuration does not say: the provider's total,
-// and the fingerprint of the account that the records came from. A first fingerprint is kept; one that differs is left to the caller, who
+// the rules by which records are stored already, to which new ones are added, and the fingerprint of the account that the records came from. A first fingerprint is kept; one that differs is left to the caller, who
 // must not let two accounts run into one source before somebody has said so: see [Tx.SetFingerprint].
 //
 // It is durable with the caller's transaction. If the process dies before that commits, the next start saves the same.
@@ -43,12 +43,14 @@ func (tx *Tx) SaveSource(ctx context.Context, s Source) (Before, error) {
 		return Before{}, fmt.Errorf("read source %s: %w", s.Name, err)
 	}
 	values := []any{s.Provider, s.Start, s.Reread, s.Schedule, s.Rules, milliseconds(s.Interval), milliseconds(s.LargestAge), s.Fingerprint, s.Name}
-	statement := `INSERT INTO sync.sources (provider, start, reread, schedule, rules, interval_ms, largest_age_ms, account_fingerprint, source, state, configured)
-		VALUES ($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), nullif($6, 0), nullif($7, 0), nullif($8, ''), $9, 'active', true)`
+	statement := `INSERT INTO sync.sources (provider, start, reread, schedule, rules, interval_ms, largest_age_ms, account_fingerprint, source, state, configured, stored_rules)
+		VALUES ($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), nullif($6, 0), nullif($7, 0), nullif($8, ''), $9, 'active', true, nullif($5, ''))`
 	if before.Known {
 		statement = `UPDATE sync.sources SET provider = $1, start = $2, reread = nullif($3, ''), schedule = nullif($4, ''), rules = nullif($5, ''),
 			interval_ms = nullif($6, 0), largest_age_ms = nullif($7, 0), account_fingerprint = coalesce(account_fingerprint, nullif($8, '')),
-			state = 'active', reason = NULL, configured = true
+			state = 'active', reason = NULL, configured = true,
+			stored_rules = CASE WHEN $5 = '' OR list_contains(string_split(coalesce(stored_rules, ''), '` + rulesApart + `'), $5) THEN stored_rules
+				ELSE concat_ws('` + rulesApart + `', stored_rules, $5) END
 		WHERE source = $9 AND (provider, start, reread, schedule, rules, interval_ms, largest_age_ms, state, reason, configured,
 				account_fingerprint IS NULL AND $8 <> '')
 			IS DISTINCT FROM ($1, $2, nullif($3, ''), nullif($4, ''), nullif($5, ''), nullif($6, 0), nullif($7, 0), 'active', NULL, true, false)`

@@ -171,12 +171,17 @@ type change struct {
 	old    known
 	before *state  // the stored row and its children; nil for a new call
 	fields []field // those that differ from before; none: only the payload is new
+
+	again       bool        // it is derived again from what is stored: one that was deleted stays so
+	forced      bool        // its row is written though no field differs
+	history     []*Revision // its revisions until now, where historyGoes
+	historyGoes bool        // they take the place of those that are stored
 }
 
 // rewrites reports whether the call itself is written, not only its payload. It is without any field that differs where a recording's URL
 // was signed anew, and where the call still has a second row, under the id it had earlier.
 func (c *change) rewrites() bool {
-	return c.before == nil || len(c.fields) > 0 || len(c.old.ids) > 1 || c.before.call.RecordingURL != c.obs.Call.RecordingURL
+	return c.before == nil || c.forced || len(c.fields) > 0 || len(c.old.ids) > 1 || c.before.call.RecordingURL != c.obs.Call.RecordingURL
 }
 
 // gather makes a batch of observations: its calls, in the order in which they were first seen. Of several observations of one part of a call

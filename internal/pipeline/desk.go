@@ -38,6 +38,7 @@ type desk struct {
 	looked  looks                // for details
 
 	suppressions *transform.Suppressions // who is kept out; nil: nobody
+	rebuilding   bool                    // the source is being rebuilt from what is stored
 }
 
 // heldAt reports whether the provider asked to be left alone at a time.

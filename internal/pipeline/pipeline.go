@@ -71,6 +71,8 @@ type Progress struct {
 	Wanted  time.Duration
 	Details int64 // how many answers about single calls were stored, of those known to be due
 	Due     int64
+	Looked  int64 // how many stored calls were looked at, of those there are: where a source is rebuilt from what is stored
+	ToLook  int64
 }
 
 // Pipeline reads sources into a warehouse. Sources may be read side by side, and one source by several runs; the warehouse lets one commit
@@ -104,16 +106,8 @@ type Options struct {
 // where it was stopped, in which case what was read is committed and the next run goes on from there. A run that found nothing to do and
 // sent no request leaves no record.
 func (p *Pipeline) Sync(ctx context.Context, s Source, o Options) (load.Run, error) {
-	now := p.now()
-	r := &run{
-		Pipeline: p, source: s, options: o, desk: p.desk(s.Name), startedAt: now,
-		record: load.Run{ID: rand.Text(), Source: s.Name, Kind: o.Kind, StartedAt: now, Outcome: "running"},
-		skip:   make(map[spanKey]bool), read: make(map[spanKey]bool), traffic: new(extract.Tally), watcher: o.Watcher,
-	}
-	if r.watcher == nil {
-		r.watcher = p.Watcher
-	}
-	if o.Patient && r.desk.heldAt(now) {
+	r := p.newRun(s, o)
+	if o.Patient && r.desk.heldAt(r.startedAt) {
 		return load.Run{}, nil
 	}
 	counted := extract.WithTally(ctx, r.traffic)
@@ -131,6 +125,20 @@ func (p *Pipeline) Sync(ctx context.Context, s Source, o Options) (load.Run, err
 		err = errors.Join(err, r.fetchDetails(counted), r.reconcile(counted))
 	}
 	return r.finish(ctx, err)
+}
+
+// newRun is a run that begins now.
+func (p *Pipeline) newRun(s Source, o Options) *run {
+	now := p.now()
+	r := &run{
+		Pipeline: p, source: s, options: o, desk: p.desk(s.Name), startedAt: now,
+		record: load.Run{ID: rand.Text(), Source: s.Name, Kind: o.Kind, StartedAt: now, Outcome: "running"},
+		skip:   make(map[spanKey]bool), read: make(map[spanKey]bool), traffic: new(extract.Tally), watcher: o.Watcher,
+	}
+	if r.watcher == nil {
+		r.watcher = p.Watcher
+	}
+	return r
 }
 
 // now is the local clock in the warehouse's terms: UTC, microseconds.

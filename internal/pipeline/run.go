@@ -99,8 +99,8 @@ func (r *run) introduce(ctx context.Context, now load.Source) error {
 		if err != nil {
 			return err
 		}
-		if before.Rules != "" && before.Rules != now.Rules {
-			r.Log.Warn("privacy or credit_value has changed: what is stored already stays as it was; for one rule throughout, delete the file and sync again",
+		if before.Rules != "" && before.Rules != now.Rules && r.options.Kind != kindRenormalize {
+			r.Log.Warn("privacy or credit_value has changed: what is stored already stays as it was; for one rule throughout, run 'syncd renormalize'",
 				zap.String("source", r.source.Name), zap.String("was", before.Rules), zap.String("is", now.Rules))
 		}
 		if known {

@@ -8,7 +8,6 @@ package transform
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"syncd/internal/call"
 	"syncd/internal/extract"
@@ -93,18 +92,8 @@ func (t *Transformer) Key(r extract.Record) Result {
 //
 // A part that was just read and cannot be understood is a reject; one from before that cannot is left out, and counted as drift.
 func (t *Transformer) Parts(read call.Part, parts map[call.Part]extract.Record) Result {
-	all := make([]part, 0, len(parts))
-	for name, r := range parts {
-		all = append(all, part{name: name, record: r})
-	}
-	// Oldest first, so that later ones overlay earlier ones; a detail tells more than a list fetched at the same instant.
-	slices.SortFunc(all, func(a, b part) int {
-		if c := a.record.FetchedAt.Compare(b.record.FetchedAt); c != 0 {
-			return c
-		}
-		return partOrder(a.name) - partOrder(b.name)
-	})
-	i := slices.IndexFunc(all, func(p part) bool { return p.name == read })
+	all := inOrder(parts)
+	i := indexOfPart(all, read)
 	if i < 0 {
 		return Result{Reject: &call.Reject{
 			Source:  t.opts.Source,

@@ -12,3 +12,9 @@ CREATE TABLE sync.suppressed (
     suppressed_at TIMESTAMPTZ NOT NULL
 );
 COMMENT ON TABLE sync.suppressed IS 'Who is kept out of everything that is read, as digests by a key that is not in this file: syncd forget.';
+COMMENT ON COLUMN sync.suppressed.kind IS 'number, national (the same number without its country code), call, or key: what hash is a digest of. Never NULL.';
+COMMENT ON COLUMN sync.suppressed.hash IS 'HMAC-SHA256 in hexadecimal digits. Never NULL.';
+COMMENT ON COLUMN sync.suppressed.length IS 'How many digits the number has. NULL for what is no number.';
+COMMENT ON COLUMN sync.suppressed.source IS 'The source of a call. NULL for what is no call.';
+COMMENT ON COLUMN sync.suppressed.erased IS 'Whether the call had been inserted by a run, and is not there any more. Never NULL.';
+COMMENT ON COLUMN sync.suppressed.suppressed_at IS 'When it was first kept out; UTC. Never NULL.';
