@@ -20,27 +20,61 @@ func columnsOf(t *testing.T, path string) map[string][]string {
 	w, err := load.OpenReadOnly(t.Context(), path)
 	must(t, err)
 	defer w.Close()
-	all := make(map[string][]string)
-	must(t, w.Write(t.Context(), func(tx *load.Tx) error {
-		columns, err := textsOf(t.Context(), tx, `SELECT t.schema_name || '.' || t.table_name || '.' || column_name FROM duckdb_columns() JOIN duckdb_tables() AS t
-			USING (database_name, schema_name, table_name) WHERE database_name = current_database() AND NOT temporary`)
-		for _, c := range columns {
-			at := strings.LastIndex(c, ".")
-			texts, err := textsOf(t.Context(), tx, `SELECT "`+c[at+1:]+`"::VARCHAR FROM `+c[:at]+` WHERE "`+c[at+1:]+`" IS NOT NULL`)
-			if err != nil {
-				return err
-			}
-			for _, text := range texts {
-				all[c] = within(append(all[c], text), text)
-			}
-		}
+	var all map[string][]string
+	must(t, w.Write(t.Context(), func(tx *load.Tx) (err error) {
+		all, err = textsIn(t.Context(), tx)
 		return err
 	}))
 	return all
 }
 
-func textsOf(ctx context.Context, tx *load.Tx, query string) (texts []string, err error) {
-	rows, err := tx.QueryContext(ctx, query)
+// exportedColumns are all texts of the files of an export, and their names.
+func exportedColumns(t *testing.T, dir string) map[string][]string {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	must(t, err)
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	tables, err := filepath.Glob(filepath.Join(dir, "*", "source=*"))
+	must(t, err)
+	for _, table := range tables {
+		name := filepath.Base(filepath.Dir(table))
+		_, err := db.ExecContext(t.Context(), `CREATE TABLE IF NOT EXISTS `+name+` AS FROM read_parquet('`+filepath.Dir(table)+`/*/*/*.parquet', hive_partitioning = true)`)
+		must(t, err)
+	}
+	all, err := textsIn(t.Context(), db)
+	must(t, err)
+	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	must(t, err)
+	all["manifest.json"] = within([]string{string(text)}, string(text))
+	return all
+}
+
+// asker answers SQL.
+type asker interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// textsIn are all texts of a database, decoded where they are JSON, by table and column.
+func textsIn(ctx context.Context, q asker) (map[string][]string, error) {
+	all := make(map[string][]string)
+	columns, err := textsOf(ctx, q, `SELECT t.schema_name || '.' || t.table_name || '.' || column_name FROM duckdb_columns() JOIN duckdb_tables() AS t
+			USING (database_name, schema_name, table_name) WHERE database_name = current_database() AND NOT temporary`)
+	for _, c := range columns {
+		at := strings.LastIndex(c, ".")
+		texts, err := textsOf(ctx, q, `SELECT "`+c[at+1:]+`"::VARCHAR FROM `+c[:at]+` WHERE "`+c[at+1:]+`" IS NOT NULL`)
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range texts {
+			all[c] = within(append(all[c], text), text)
+		}
+	}
+	return all, err
+}
+
+func textsOf(ctx context.Context, q asker, query string) (texts []string, err error) {
+	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -86,9 +120,13 @@ func within(all []string, text string) []string {
 }
 
 // traces lists the columns of a file in which a text has the person's digits, whatever is between them, but for the number that looks like it.
-func traces(t *testing.T, path string) (found []string) {
+func traces(t *testing.T, path string) []string {
 	t.Helper()
-	for column, texts := range columnsOf(t, path) {
+	return tracesIn(columnsOf(t, path))
+}
+
+func tracesIn(columns map[string][]string) (found []string) {
+	for column, texts := range columns {
 		for _, text := range texts {
 			if strings.Contains(strings.ReplaceAll(onlyDigits(text), "44"+forgottenNational, ""), forgottenNational) {
 				found = append(found, column)

@@ -82,6 +82,16 @@ func TestForgetErasesAPersonFromTheWarehouseAndItsCopyForEver(t *testing.T) {
 	defer old.Close()
 	log := s.warehouse + ".wal.damaged-20260101T000000.000000Z"
 	must(t, os.WriteFile(log, []byte(forgotten), 0o600))
+	aside := s.warehouse + ".removed-20260101T000000.000Z.ndjson"
+	const another = `{"table":"main.calls","row":{"call_id":"x","from_number":"+444155550100"}}` + "\n"
+	must(t, os.WriteFile(aside, []byte(`{"table":"main.calls","row":{"call_id":"y","from_number":"`+forgotten+`"}}`+"\n"+another), 0o600))
+	exported := filepath.Join(t.TempDir(), "export")
+	if out, code := s.run("export", "--to", exported, "--raw"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if found := tracesIn(exportedColumns(t, exported)); len(found) < 4 {
+		t.Errorf("the number stands in %v of the export: this shows too little", found)
+	}
 
 	out, code := s.run("forget", "--number", "+1 415 555 0100", "--dry-run")
 	if code != exitDone || !strings.Contains(out, "nothing was changed") || !strings.Contains(plain(out), " calls 5 ") || len(traces(t, s.warehouse)) < 5 {
@@ -90,7 +100,7 @@ func TestForgetErasesAPersonFromTheWarehouseAndItsCopyForEver(t *testing.T) {
 	forget := syncd("forget", "--number", "-", "-c", s.config, "--log-level", "debug")
 	forget.Stdin = strings.NewReader("+1 (415) 555-0100\n")
 	out, code = command(t, forget)
-	for _, want := range []string{" calls 5 ", " sync.rejects 1 ", "kept out from now on", "calls.read.duckdb was made anew", filepath.Base(log) + " erased"} {
+	for _, want := range []string{" calls 5 ", " sync.rejects 1 ", "kept out from now on", "calls.read.duckdb was made anew", filepath.Base(log) + " erased", "1 rows erased that", "the export " + exported + " was brought up to date"} {
 		if code != exitDone || !strings.Contains(plain(out), want) {
 			t.Errorf("exit code %d, want %q in\n%s", code, want, out)
 		}
@@ -102,6 +112,12 @@ func TestForgetErasesAPersonFromTheWarehouseAndItsCopyForEver(t *testing.T) {
 		t.Error("a damaged log is left")
 	}
 	noTrace(t, "forgetting", s.warehouse, copied)
+	if found := tracesIn(exportedColumns(t, exported)); len(found) > 0 {
+		t.Errorf("after forgetting the number stands in %v of the export", found)
+	}
+	if left, err := os.ReadFile(aside); err != nil || string(left) != another {
+		t.Errorf("rows that were put aside are now %s, %v", left, err)
+	}
 	if n, m := rawTraces(t, s.warehouse), rawTraces(t, copied); n+m != 0 {
 		t.Errorf("the bytes of the files hold the number %d and %d times", n, m)
 	}
@@ -118,7 +134,7 @@ func TestForgetErasesAPersonFromTheWarehouseAndItsCopyForEver(t *testing.T) {
 	}
 	must(t, lerr)
 	for _, e := range entries {
-		if !slices.Contains([]string{"calls.duckdb", "calls.duckdb.forget.key", "calls.read.duckdb", "syncd.yaml"}, e.Name()) {
+		if !slices.Contains([]string{"calls.duckdb", "calls.duckdb.forget.key", "calls.read.duckdb", "syncd.yaml", "calls.duckdb.exports.json", filepath.Base(aside)}, e.Name()) {
 			t.Errorf("%s is left beside the warehouse", e.Name())
 		}
 	}
@@ -129,6 +145,12 @@ func TestForgetErasesAPersonFromTheWarehouseAndItsCopyForEver(t *testing.T) {
 		}
 		noTrace(t, strings.Join(args, " "), s.warehouse, copied)
 		checkWarehouse(t, s.warehouse)
+		if out, code := s.run("export", "--to", exported); code != exitDone {
+			t.Errorf("an export: exit code %d\n%s", code, out)
+		}
+		if found := tracesIn(exportedColumns(t, exported)); len(found) > 0 {
+			t.Errorf("after %s the number stands in %v of the export", args, found)
+		}
 	}
 	if out, code := s.run("forget", "--number", forgotten); code != exitDone || !strings.Contains(out, "as it was before") || !strings.Contains(out, "(none)") {
 		t.Errorf("a second time: exit code %d\n%s", code, out)
