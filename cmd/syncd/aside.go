@@ -122,6 +122,7 @@ func aside(ctx context.Context, work string, question any, most int) ([]byte, er
 	defer cancel(nil)
 	cmd := exec.CommandContext(ctx, self) //nolint:gosec // this program
 	cmd.Args = []string{"syncd", "aside", work}
+	apart(cmd)
 	cmd.Env = []string{"TMPDIR=" + os.TempDir(), "GORACE=" + os.Getenv("GORACE")} // and no key
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -140,11 +141,17 @@ func aside(ctx context.Context, work string, question any, most int) ([]byte, er
 		return nil, context.Cause(ctx)
 	case err == nil:
 		return out.Bytes(), nil
-	case json.Unmarshal(said.Bytes(), &told) == nil && told.Message != "":
+	case json.Unmarshal(lastLine(said.Bytes()), &told) == nil && told.Message != "":
 		return nil, &told
 	default:
 		return nil, errors.Join(fmt.Errorf("the process that was to %s ended without a word: %w", work, err), asking)
 	}
+}
+
+// lastLine is the last line of a text.
+func lastLine(text []byte) []byte {
+	text = bytes.TrimSpace(text)
+	return text[bytes.LastIndexByte(text, '\n')+1:]
 }
 
 // bounded is a buffer for so many bytes and no more.

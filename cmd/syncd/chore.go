@@ -124,7 +124,9 @@ func (k chore[Args, Report]) doHere(ctx context.Context, a *app, c *config.Confi
 	h := hold(ctx, newPipeline(w, log), c, copies.of(w), log)
 	copying := copies.start(ctx, c.Warehouse.PublishEvery)
 	report, err = k.do(ctx, h.with(all), args, tell)
-	return report, errors.Join(err, copying(), h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+	copied := copying()
+	copies.complain(a.term.err)
+	return report, errors.Join(err, copied, h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
 }
 
 // with is the holder as a chore has it: with sources, which a holder that takes no work does not have.

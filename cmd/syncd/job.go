@@ -191,7 +191,9 @@ func (a *app) syncSources(ctx context.Context, copies *publisher, w *load.Wareho
 	results := runJob(ctx, p, all, j, h.activity)
 	end()
 	// Whatever was committed is copied and brought into the file, also when this was told to stop: the next to open it finds no log to replay.
-	return results, errors.Join(copying(), h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
+	copied := copying()
+	copies.complain(a.term.err)
+	return results, errors.Join(copied, h.Close(), w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
 }
 
 func names(all []pipeline.Source) []string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -9,7 +10,18 @@ import (
 // beModest has this process give way to the one that has the warehouse: for processors, and where memory is so short that one of the two must end.
 // A system that does not allow it is no reason to do nothing.
 func beModest() {
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, 10)
+	for done := map[string]bool{}; ; { // a thread has a priority of its own, which those that it starts have, too
+		threads, err := os.ReadDir("/proc/self/task")
+		before := len(done)
+		for _, thread := range threads {
+			id, _ := strconv.Atoi(thread.Name()) // they are numbers all
+			_ = unix.Setpriority(unix.PRIO_PROCESS, id, 10)
+			done[thread.Name()] = true
+		}
+		if err != nil || len(done) == before {
+			break
+		}
+	}
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o600)
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -38,8 +40,8 @@ type copyStatus struct {
 	ViewErrors      []string   `json:"view_errors,omitempty"` // the user's own views that could not be made in the last one
 }
 
-// look tells what the file system knows of a copy.
-func (s *copyStatus) look(warehouse string) {
+// look tells what the file system knows of a copy. One that is of later than now was made by a clock that was wrong, and tells nothing.
+func (s *copyStatus) look(warehouse string, now time.Time) {
 	s.PublishedAt, s.SizeBytes, s.Behind = nil, 0, true
 	info, err := os.Stat(s.Path)
 	if err != nil {
@@ -47,12 +49,12 @@ func (s *copyStatus) look(warehouse string) {
 	}
 	at := info.ModTime().UTC()
 	s.PublishedAt, s.SizeBytes = &at, info.Size()
-	s.Behind = hasMoved(warehouse, at)
+	s.Behind = hasMoved(warehouse, at) || at.After(now)
 }
 
 // hasMoved reports whether anything of a warehouse was written after a time.
 func hasMoved(warehouse string, at time.Time) bool {
-	return isNewer(warehouse, at) || isNewer(warehouse+".wal", at)
+	return isNewer(warehouse, at) || isNewer(load.LogPath(warehouse), at)
 }
 
 // isNewer reports whether a file that holds anything was written after a time.
@@ -91,10 +93,11 @@ func newPublisher(c *config.Config, now func() time.Time) *publisher {
 	}
 	p := &publisher{path: c.Warehouse.Publish, views: c.Warehouse.Views, every: c.Warehouse.PublishEvery, now: now, wake: make(chan struct{}, 1), report: func(error) {}}
 	p.status = copyStatus{Path: p.path, IntervalSeconds: p.every.Seconds()}
-	p.status.look(c.Warehouse.Path)
+	p.status.look(c.Warehouse.Path, now())
 	p.missing, p.behind = p.status.PublishedAt == nil, p.status.Behind
-	if !p.missing {
-		p.earliest = p.status.PublishedAt.Add(p.every)
+	p.earliest = now()
+	if !p.behind {
+		p.earliest = p.earliest.Add(p.every - min(now().Sub(*p.status.PublishedAt), p.every))
 	}
 	return p
 }
@@ -194,11 +197,12 @@ func (p *publisher) publish(ctx context.Context) error {
 	made, err := p.warehouse.Publish(ctx, load.Publishing{Path: p.path, Views: p.views, Now: p.now, Copy: copyAside})
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.now().UTC()
+	now := p.now() // which, of the system's clock, goes on evenly whatever that is set to
 	if err != nil {
 		if ctx.Err() == nil {
 			p.failures++
-			p.status.Error, p.status.FailedAt = err.Error(), &now
+			at := now.UTC()
+			p.status.Error, p.status.FailedAt = err.Error(), &at
 			p.earliest = now.Add(max(p.every, min(tryAgain<<min(p.failures-1, 6), time.Hour)))
 		}
 		return err
@@ -225,6 +229,16 @@ func (p *publisher) finish(ctx context.Context) error {
 		defer cancel()
 	}
 	return p.publish(ctx)
+}
+
+// complain says what is wrong with views of the user's own in the last copy that was made.
+func (p *publisher) complain(to io.Writer) {
+	if p == nil {
+		return
+	}
+	for _, problem := range p.tell().ViewErrors {
+		fmt.Fprintf(to, "syncd: a view of your own is left out: %s\n", problem)
+	}
 }
 
 // tell is what status says of the copy; nil where none is wanted.

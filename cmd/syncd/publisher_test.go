@@ -1,12 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -169,4 +175,145 @@ func TestADaemonThatIsKilledWhileItCopiesLeavesNoHalfCopy(t *testing.T) {
 	checkWarehouse(t, s.copy())
 	sameWarehouse(t, s.warehouse, s.copy())
 	onlyFilesBeside(t, s.warehouse, "calls.duckdb", "calls.read.duckdb", "syncd.yaml")
+}
+
+// copy is where the copy for readers is.
+func (s *site) copy() string { return filepath.Join(filepath.Dir(s.warehouse), "calls.read.duckdb") }
+
+// onlyFilesBeside checks what a warehouse's folder holds.
+func onlyFilesBeside(t *testing.T, warehouse string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(warehouse))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(want, e.Name()) {
+			t.Errorf("%s was left beside the warehouse", e.Name())
+		}
+	}
+}
+
+// ask asks the daemon a question.
+func ask(t *testing.T, address, sql string) (int, string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"sql": sql})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.Post("http://"+address+"/api/query", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	told, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed struct{ Error string }
+	if json.Unmarshal(told, &failed) == nil && failed.Error != "" {
+		return res.StatusCode, failed.Error
+	}
+	return res.StatusCode, string(told)
+}
+
+// A daemon answers questions from the copy, side by side, and says what is wrong with one.
+func TestADaemonAnswersQuestions(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 60, fakeapi.Burki)
+	address := freePort(t)
+	s.edit("server: {http: \"\"}\n", "server: {http: \""+address+"\"}\nquery: {timeout: 2s, max_rows: 3}\n")
+	if out, code := s.run("sync"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	s.daemon()
+	var asking sync.WaitGroup
+	for sql, want := range map[string]struct {
+		code int
+		body string
+	}{
+		"SELECT count(*) AS n FROM calls": {http.StatusOK, "{\"rows\":[\n{\"n\":60}\n]}\n"},
+		"SELECT 'x' AS x WHERE false":     {http.StatusOK, "{\"rows\":[]}\n"},
+		"DELETE FROM calls":               {http.StatusUnprocessableEntity, "DELETE is not answered here"},
+		"SELECT agent FROM calls":         {http.StatusUnprocessableEntity, "binder error"},
+		"FROM calls":                      {http.StatusUnprocessableEntity, "more than 3 rows"},
+		"SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 <> b.range % 11": {http.StatusUnprocessableEntity, "stopped after 2s"},
+	} {
+		asking.Go(func() {
+			if code, body := ask(t, address, sql); code != want.code || !strings.Contains(body, want.body) {
+				t.Errorf("%s: %d %s, want %d %s", sql, code, body, want.code, want.body)
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// No answer is ever written to a file that is syncd's own, and no copy takes such a file's name, however it is spelt.
+func TestNothingTakesThePlaceOfTheWarehouse(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 60, fakeapi.Burki)
+	dir := filepath.Dir(s.warehouse)
+	must(t, os.Symlink(".", filepath.Join(dir, "sub")))
+	if out, code := s.run("sync"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	for _, name := range []string{"calls.duckdb", "calls.duckdb.wal", "calls.read.duckdb", "sub/calls.duckdb", "calls.duckdb.forget.key"} {
+		if out, code := s.run("query", "SELECT 1", "--format", "csv", "-o", filepath.Join(dir, name)); code != exitFailed || !strings.Contains(out, "that is the warehouse itself") {
+			t.Errorf("an answer to %s: exit code %d\n%s", name, code, out)
+		}
+	}
+	before, err := os.ReadFile(s.config)
+	must(t, err)
+	for _, name := range []string{"sub/calls.duckdb", "sub/calls.duckdb.wal", "calls.duckdb.sock"} {
+		must(t, os.WriteFile(s.config, bytes.Replace(before, []byte("warehouse:\n"), []byte("warehouse:\n  publish: "+name+"\n"), 1), 0o600))
+		if out, code := s.run("sync"); code != exitFailed || !strings.Contains(out, "that is the warehouse's own") {
+			t.Errorf("a copy at %s: exit code %d\n%s", name, code, out)
+		}
+	}
+	must(t, os.WriteFile(s.config, before, 0o600))
+	if out, code := s.run("sync"); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+	checkWarehouse(t, s.warehouse)
+	sameWarehouse(t, s.copy(), s.warehouse)
+}
+
+// A copy of the future was made by a clock that was wrong: it is replaced at once.
+func TestACopyOfTheFutureIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 60, fakeapi.Burki)
+	if out, code := s.run("sync"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	must(t, os.Chtimes(s.copy(), time.Now(), time.Now().AddDate(1, 0, 0)))
+	if r := s.status(); !r.Copy.Behind {
+		t.Errorf("status says %+v", r.Copy)
+	}
+	s.daemon()
+	eventually(t, "the copy is of now", func() bool { r := s.status(); return !r.Copy.Behind && r.Copy.PublishedAt.Before(time.Now()) })
+}
+
+// A link to the warehouse has its log beside the file that it leads to: what is in that is known to be missing from the copy.
+func TestACopyOfALinkedWarehouseIsKnownToBeBehind(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 400, fakeapi.Burki)
+	real := filepath.Join(t.TempDir(), "real.duckdb")
+	must(t, os.Symlink(real, s.warehouse))
+	if out, code := s.run("sync", "--fresh"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if r := s.status(); r.Copy.Behind {
+		t.Errorf("status says %+v", r.Copy)
+	}
+	later := time.Now().Add(time.Second)
+	must(t, os.WriteFile(real+".wal", nil, 0o600))
+	must(t, os.Chtimes(real+".wal", later, later))
+	c := copyStatus{Path: s.copy()}
+	if c.look(s.warehouse, later); c.Behind {
+		t.Error("an empty log puts the copy behind")
+	}
+	must(t, os.WriteFile(real+".wal", []byte("x"), 0o600))
+	if c.look(s.warehouse, later); !c.Behind {
+		t.Error("a log with something in it does not put the copy behind")
+	}
 }

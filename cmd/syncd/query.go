@@ -104,7 +104,7 @@ func chooseFormat(format, output string) (query.Format, error) {
 
 // queryOptions are the bounds of a question, and the copy that answers it.
 func queryOptions(c *config.Config) query.Options {
-	return query.Options{Path: c.Warehouse.Publish, MemoryLimit: c.Query.MemoryLimit, Timeout: c.Query.Timeout, Threads: c.Warehouse.Threads,
+	return query.Options{Path: c.Warehouse.Publish, Keep: []string{c.Warehouse.Path, c.Warehouse.Publish}, MemoryLimit: c.Query.MemoryLimit, Timeout: c.Query.Timeout, Threads: c.Warehouse.Threads,
 		TempDirectory: c.Warehouse.TempDirectory}
 }
 
@@ -114,6 +114,9 @@ func (a *app) openToRead(ctx context.Context, c *config.Config, o query.Options)
 	for {
 		if c.Warehouse.Publish != "" {
 			r, err := query.Open(ctx, o)
+			if busy := (*query.BusyError)(nil); errors.As(err, &busy) {
+				return nil, fmt.Errorf("another program (process %d) has the copy %s open for writing, which keeps all others from it; have it open the copy read-only", busy.PID, c.Warehouse.Publish)
+			}
 			if !errors.Is(err, fs.ErrNotExist) {
 				return r, err
 			}
@@ -188,6 +191,17 @@ type askers chan struct{}
 
 const mostAskers = 2
 
+// drain waits until no question is being answered any more, which is soon once those who asked are gone, and has none answered from then on.
+func (a askers) drain(ctx context.Context) {
+	for range mostAskers {
+		select {
+		case a <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // Query implements server.Source. The question is answered by another process, from the copy for readers.
 func (h *holder) Query(ctx context.Context, sql string) (rows json.RawMessage, err error) {
 	o := queryOptions(h.config)
@@ -200,11 +214,8 @@ func (h *holder) Query(ctx context.Context, sql string) (rows json.RawMessage, e
 	case <-ctx.Done():
 		return nil, &server.Failure{Code: http.StatusServiceUnavailable, Message: "other questions are being answered; ask again"}
 	}
-	// A process that is ended at once leaves what it put aside on the disk, so that is not its own to remove.
-	if o.TempDirectory, err = os.MkdirTemp(o.TempDirectory, "syncd-query-"); err != nil {
-		return nil, fmt.Errorf("make a folder for temporary data: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(o.TempDirectory)) }()
+	// A process that is ended at once leaves what it put aside on the disk.
+	defer func() { err = errors.Join(err, query.Sweep(o.TempDirectory)) }()
 	o.MaxRows = int64(h.config.Query.MaxRows)
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout+parting, errTooSlow) // some steps of DuckDB cannot be interrupted
 	defer cancel()

@@ -1,10 +1,10 @@
+//go:build !race
+
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +20,9 @@ import (
 	"syncd/internal/query/querytest"
 )
 
+// These are not built with the race detector: each question is a process, which takes several times as long with it. make proof, which is part of make
+// test, runs them.
+
 // busySite is a site whose daemon has hours of history to read, and commits it without end.
 func busySite(t *testing.T, more string) *site {
 	t.Helper()
@@ -28,8 +31,6 @@ func busySite(t *testing.T, more string) *site {
 	s.edit("warehouse:\n", "warehouse:\n  publish_every: 1s\n"+more)
 	return s
 }
-
-func (s *site) copy() string { return filepath.Join(filepath.Dir(s.warehouse), "calls.read.duckdb") }
 
 // While the daemon commits without end, readers open the copy two hundred times, through a client that is not ours and through the command. Each
 // finds it, whole, and in a state that there was.
@@ -117,20 +118,6 @@ func TestReadersOpenTheCopyWhileTheDaemonCommits(t *testing.T) {
 	onlyFilesBeside(t, s.warehouse, "calls.duckdb", "calls.read.duckdb", "syncd.yaml")
 }
 
-// onlyFilesBeside checks what a warehouse's folder holds.
-func onlyFilesBeside(t *testing.T, warehouse string, want ...string) {
-	t.Helper()
-	entries, err := os.ReadDir(filepath.Dir(warehouse))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if !slices.Contains(want, e.Name()) {
-			t.Errorf("%s was left beside the warehouse", e.Name())
-		}
-	}
-}
-
 // Statements that must not be answered, and such as would take everything, are asked of the daemon and of the command while the daemon commits. Each
 // is refused or bounded, in words, and the commits go on.
 func TestNoQuestionHarmsTheDaemon(t *testing.T) {
@@ -190,27 +177,4 @@ func TestNoQuestionHarmsTheDaemon(t *testing.T) {
 		t.Errorf("exit code %d, it said:\n%s", code, daemon.out)
 	}
 	checkWarehouse(t, s.warehouse)
-}
-
-// ask asks the daemon a question.
-func ask(t *testing.T, address, sql string) (int, string) {
-	t.Helper()
-	body, err := json.Marshal(map[string]string{"sql": sql})
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.Post("http://"+address+"/api/query", "application/json", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	told, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var failed struct{ Error string }
-	if json.Unmarshal(told, &failed) == nil && failed.Error != "" {
-		return res.StatusCode, failed.Error
-	}
-	return res.StatusCode, string(told)
 }

@@ -70,6 +70,9 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 	copying := copies.start(ctx, 0)
 	together.Go(func() error { return d.run(ctx) })
 	err = errors.Join(together.Wait(), copying())
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*parting)
+	defer cancel()
+	h.askers.drain(leaving)
 	log.Info("syncd has stopped")
 	return err
 }

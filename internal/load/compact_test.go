@@ -234,7 +234,7 @@ func TestCommitsAndCopiesGoOnBesideCompactions(t *testing.T) {
 			}
 		}
 	})
-	for range 5 {
+	for range 3 {
 		compact(t, w, load.Compaction{})
 	}
 	stop()

@@ -183,6 +183,25 @@ func (w *Warehouse) tellWhen(ctx context.Context, at time.Time) error {
 	})
 }
 
+// ownAgain makes a warehouse of a copy for readers that somebody has put in the place of a file that was lost: what goes by the time goes by the present
+// again. It is one transaction: if the process dies before it commits, the next Open does it.
+func (w *Warehouse) ownAgain(ctx context.Context) error {
+	var copied bool
+	if err := w.conn.QueryRowContext(ctx, `SELECT count(*) > 0 FROM duckdb_tables() WHERE schema_name = 'sync' AND table_name = 'published'`).Scan(&copied); err != nil || !copied {
+		return err
+	}
+	return w.Write(ctx, func(tx *Tx) error {
+		tx.changed = true
+		for _, view := range []string{"gaps", "freshness"} {
+			if err := tx.replaceView(ctx, view, `FROM sync.`+view+`_at(now())`); err != nil {
+				return fmt.Errorf("replace sync.%s: %w", view, err)
+			}
+		}
+		_, err := tx.ExecContext(ctx, `DROP TABLE sync.published`)
+		return err
+	})
+}
+
 // replaceView gives a view of the schema sync another query. What was said of it and of its columns is said of the new one: DuckDB forgets it.
 func (tx *Tx) replaceView(ctx context.Context, view, query string) error {
 	said, err := tx.comments(ctx, view)

@@ -249,3 +249,23 @@ func TestColumnsAreCompressedAsTheirTableSays(t *testing.T) {
 		}
 	}
 }
+
+// The log of a warehouse whose name is a link is beside the file from the start, also where there was none yet: there the next process looks for it.
+func TestTheLogOfALinkedWarehouseIsBesideTheFile(t *testing.T) {
+	link, real := filepath.Join(t.TempDir(), "calls.duckdb"), filepath.Join(t.TempDir(), "real.duckdb")
+	if err := os.Symlink(real, link); err != nil {
+		t.Fatal(err)
+	}
+	w, err := load.Open(t.Context(), load.Options{Path: link})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	upsert(t, w, batch(0, 10)...)
+	if info, err := os.Stat(real + ".wal"); err != nil || info.Size() == 0 || w.LogSize() != info.Size() {
+		t.Errorf("beside the file: %v, %v; the log's size is told as %d", info, err, w.LogSize())
+	}
+	if _, err := os.Lstat(link + ".wal"); err == nil {
+		t.Error("there is a log beside the link")
+	}
+}

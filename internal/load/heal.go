@@ -27,7 +27,10 @@ func logState(path string) fs.FileInfo {
 }
 
 // logOf is where DuckDB keeps the log of a file: beside the file itself, wherever links to it are.
-func logOf(path string) string {
+func logOf(path string) string { return LogPath(path) }
+
+// LogPath is where DuckDB keeps the write-ahead log of a warehouse, wherever a link to that leads.
+func LogPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}

@@ -49,9 +49,9 @@ type Publishing struct {
 // The copy appears under its name whole, checked and on the disk, or not at all: if this process or the other dies, or the disk is full, readers
 // have the one before, and what was begun is removed by the next Publish.
 func (w *Warehouse) Publish(ctx context.Context, o Publishing) (p Publication, err error) {
-	path := o.Path
-	if err := fitName(path); err != nil {
-		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
+	path := realPath(o.Path)
+	if err := errors.Join(fitName(path), w.notOwn(path)); err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", o.Path, err)
 	}
 	began := o.Now()
 	if err := w.still.take(ctx); err != nil {
@@ -71,11 +71,42 @@ func (w *Warehouse) Publish(ctx context.Context, o Publishing) (p Publication, e
 	if err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, err)
 	}
+	if err := keepMode(path, c.To); err != nil {
+		return Publication{}, fmt.Errorf("publish %s: %w", path, openError(err))
+	}
 	if err := replace(c.To, path); err != nil {
 		return Publication{}, fmt.Errorf("publish %s: %w", path, openError(err))
 	}
 	p.Bytes, p.Cloned, p.ViewErrors, p.Took = done.Bytes, done.Cloned, done.ViewErrors, o.Now().Sub(began)
 	return p, nil
+}
+
+// notOwn refuses a name for the copy that is the warehouse's own, or that of a file that goes with it, however it is spelt.
+func (w *Warehouse) notOwn(path string) error {
+	for _, suffix := range []string{"", ".wal", ".sock", ".forget.key", ".exports.json", ".compacting", ".before-compacting"} {
+		own := realPath(w.path) + suffix
+		a, aerr := os.Stat(own)
+		b, berr := os.Stat(path)
+		same := aerr == nil && berr == nil && os.SameFile(a, b)
+		dirs, derr := filepath.EvalSymlinks(filepath.Dir(own))
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if same || derr == nil && err == nil && dirs == dir && filepath.Base(own) == filepath.Base(path) {
+			return fmt.Errorf("that is the warehouse's own %s; name another file in warehouse.publish, such as calls.read.duckdb", filepath.Base(own))
+		}
+	}
+	return nil
+}
+
+// keepMode gives a new copy the mode of the one before: whoever let others read that means this one, too.
+func keepMode(before, to string) error {
+	info, err := os.Stat(before)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.Chmod(to, info.Mode().Perm())
 }
 
 // settle brings everything into the file, and notes what is to be found in a copy of it.

@@ -76,10 +76,12 @@ type Warehouse struct {
 // Open opens the warehouse, creates it if there is none, and brings its schema up to date. It fails with ErrBusy where another
 // process holds the file, and refuses a file that is no warehouse, or one that a newer syncd wrote.
 func Open(ctx context.Context, o Options) (*Warehouse, error) {
+	// DuckDB puts the log of a link that leads to no file yet beside the link, and looks for it beside the file from then on.
+	o.Path = realPath(o.Path)
 	if err := fitName(o.Path); err != nil {
 		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, err)
 	}
-	if err := restore(realPath(o.Path)); err != nil {
+	if err := restore(o.Path); err != nil {
 		return nil, fmt.Errorf("open warehouse %s: %w", o.Path, openError(err))
 	}
 	if err := create(ctx, o); err != nil {
@@ -213,6 +215,9 @@ const (
 // prepare checks that the file is ours, migrates it, and makes it ready to be written.
 func (w *Warehouse) prepare(ctx context.Context) error {
 	if err := w.migrate(ctx); err != nil {
+		return err
+	}
+	if err := w.ownAgain(ctx); err != nil {
 		return err
 	}
 	return w.takeUp(ctx)

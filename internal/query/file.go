@@ -98,7 +98,7 @@ func (r *Reader) writeText(ctx context.Context, sql string, f Format) (n int64, 
 }
 
 // partFile checks where an answer is to go, and names the file beside it that it is written to first. Both paths are absolute.
-func partFile(warehouse, output string) (part, target string, err error) {
+func partFile(own []string, output string) (part, target string, err error) {
 	target, err = filepath.Abs(output)
 	if err != nil {
 		return "", "", fmt.Errorf("write to %s: %w", output, err)
@@ -113,8 +113,13 @@ func partFile(warehouse, output string) (part, target string, err error) {
 	case err != nil && !errors.Is(err, os.ErrNotExist):
 		return "", "", fmt.Errorf("write to %s: %w", output, err)
 	}
-	if err := notWarehouse(warehouse, target, info); err != nil {
-		return "", "", err
+	for _, path := range own {
+		if path == "" {
+			continue
+		}
+		if err := notWarehouse(path, target, info); err != nil {
+			return "", "", err
+		}
 	}
 	dir, base := filepath.Split(target)
 	if _, err := os.Stat(dir); err != nil {
@@ -123,14 +128,14 @@ func partFile(warehouse, output string) (part, target string, err error) {
 	return filepath.Join(dir, "."+base+"."+rand.Text()[:8]+".part"), target, nil
 }
 
-// notWarehouse refuses an output that is the warehouse or a file that DuckDB keeps beside it, under any name.
+// notWarehouse refuses an output that is the warehouse, its copy, or a file that belongs to it, under any name.
 func notWarehouse(warehouse, target string, info os.FileInfo) error {
 	paths := []string{warehouse}
 	if resolved, err := filepath.EvalSymlinks(warehouse); err == nil {
 		paths = append(paths, resolved)
 	}
 	for _, p := range paths {
-		for _, suffix := range []string{"", ".wal", ".wal.checkpoint", ".wal.recovery", ".tmp"} {
+		for _, suffix := range []string{"", ".wal", ".wal.checkpoint", ".wal.recovery", ".tmp", ".sock", ".forget.key", ".exports.json", ".compacting", ".before-compacting"} {
 			own, err := filepath.Abs(p + suffix)
 			if err != nil {
 				return fmt.Errorf("look at the warehouse: %w", err)

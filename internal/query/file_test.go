@@ -133,3 +133,30 @@ func TestOutputThroughLink(t *testing.T) {
 		t.Errorf("target holds %q, %v; link is %v, %v", got, err, info.Mode(), lerr)
 	}
 }
+
+// What a question has put aside is removed, also where its process was killed; what others put aside, and what is in use, stays.
+func TestTemporaryDataOfTheDeadIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	dead, strange := filepath.Join(dir, "syncd-query-1"), filepath.Join(dir, "syncd-query-2")
+	for _, d := range []string{dead, strange} {
+		if err := errors.Join(os.Mkdir(d, 0o700), os.WriteFile(filepath.Join(d, "spilled"), []byte("+4917…"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dead, "lock"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := open(t, Options{Path: warehouse(t), TempDirectory: dir})
+	second := open(t, Options{Path: warehouse(t), TempDirectory: dir})
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 3 {
+		t.Errorf("the directory holds %v, %v; want what two readers and a stranger have", entries, err)
+	}
+	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what a dead process has put aside: %v", err)
+	}
+	if err := errors.Join(first.Close(), second.Close()); err != nil {
+		t.Fatal(err)
+	}
+	onlyFile(t, dir, "syncd-query-2")
+}

@@ -31,6 +31,7 @@ const defaultLockWait = 3 * time.Second
 // Options say what is read and within which bounds.
 type Options struct {
 	Path          string        // the warehouse file; it must exist
+	Keep          []string      // files beside Path that are syncd's own, which no answer may be written to, nor what goes with them
 	Output        string        // the one file that WriteFile may make; "": none, and WriteFile is an error
 	MemoryLimit   int64         // bytes; 0: DefaultMemoryLimit
 	Threads       int           // 0: one for each core
@@ -44,10 +45,11 @@ type Options struct {
 
 // Reader is an open warehouse. Its methods may be called from several goroutines; Close must come after they returned.
 type Reader struct {
-	opts Options
-	temp string // private spill directory
-	part string // where WriteFile writes before the rename; "" without Output
-	db   *instance
+	opts   Options
+	temp   string // private spill directory
+	unlock func() // of what tells that it is in use
+	part   string // where WriteFile writes before the rename; "" without Output
+	db     *instance
 }
 
 // Open opens the warehouse for reading alone. A missing file is an error that satisfies errors.Is(err, fs.ErrNotExist); a file held by a
@@ -58,19 +60,18 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	}
 	r := &Reader{opts: withDefaults(o)}
 	if o.Output != "" {
-		part, target, err := partFile(o.Path, o.Output)
+		part, target, err := partFile(append([]string{o.Path}, o.Keep...), o.Output)
 		if err != nil {
 			return nil, err
 		}
 		r.part, r.opts.Output = part, target
 	}
-	temp, err := os.MkdirTemp(o.TempDirectory, "syncd-query-")
-	if err != nil {
+	var err error
+	if r.temp, r.unlock, err = makeTemp(o.TempDirectory); err != nil {
 		return nil, fmt.Errorf("make a directory for temporary data: %w", err)
 	}
-	r.temp = temp
 	if err := r.open(ctx); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(temp))
+		return nil, errors.Join(err, r.removeTemp())
 	}
 	return r, nil
 }
@@ -78,6 +79,11 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 // Close lets go of the file and removes temporary data. A second Close does nothing.
 func (r *Reader) Close() error {
 	r.db.close()
+	return r.removeTemp()
+}
+
+func (r *Reader) removeTemp() error {
+	defer r.unlock()
 	if err := os.RemoveAll(r.temp); err != nil {
 		return fmt.Errorf("remove temporary data: %w", err)
 	}
@@ -226,12 +232,12 @@ func (r *Reader) open(ctx context.Context) error {
 	return nil
 }
 
-// maxSpill is how much a question may put aside on a disk where what it asks for outgrows its memory, in bytes: half of what there is room for, as
-// others need the disk, too, and no more than 10 GiB.
+// maxSpill is how much a question may put aside on a disk where what it asks for outgrows its memory, in bytes: a quarter of what there is room for but
+// for a gibibyte, as others need the disk, and ask, too; and no more than 10 GiB.
 func maxSpill(dir string) int64 {
-	const most = 10 << 30
+	const most, left = 10 << 30, 1 << 30
 	if free, known := disk.Free(dir); known {
-		return min(free/2, most)
+		return min((free-left)/4, most)
 	}
 	return most
 }

@@ -112,7 +112,9 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	}
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion))
 	in.DisallowUnknownFields()
-	if err := in.Decode(&q); err != nil || q.SQL == "" {
+	err := in.Decode(&q)
+	// The end of what was sent is waited for: only then does net/http notice that who asked has left.
+	if err != nil || q.SQL == "" || in.Decode(new(any)) != io.EOF {
 		fail(w, http.StatusBadRequest, `want {"sql": "SELECT …"}, and nothing else`)
 		return
 	}
