@@ -18,17 +18,21 @@ import (
 // # Erasing a person
 //
 // What is looked through is not a list of columns that somebody must keep up: it is every text of every table that the file has. Tables with a source and
-// a call_id are about calls, and a call goes from all of them or none. Of the others it is known what to do where a text holds what must go; one of
-// which it is not known is an error that names it, and nothing happens.
+// a call_id are about calls, and a call goes from all of them or none; but for sync.renormalize, whose call_id is a position among calls, and whose other
+// texts are not about that call. Of the others it is known what to do where a text holds what must go; one of which it is not known is an error that names
+// it, and nothing happens.
 
 // Erased counts the rows that went or lost a text, by table.
 type Erased map[string]int64
+
+// positions is the table that tells up to which call a source has been rebuilt.
+const positions = "sync.renormalize"
 
 // textTable is a table with its columns that are text.
 type textTable struct {
 	name    string // with its schema
 	columns []string
-	ofCalls bool // it has a source and a call_id
+	ofCalls bool // each row of it is about a call, which a source and a call_id name
 }
 
 // textTables lists the tables that hold text.
@@ -51,7 +55,7 @@ func (tx *Tx) textTables(ctx context.Context) (tables []textTable, err error) {
 		return nil
 	})
 	for i, t := range tables {
-		tables[i].ofCalls = slices.Contains(t.columns, "source") && slices.Contains(t.columns, "call_id")
+		tables[i].ofCalls = t.name != positions && slices.Contains(t.columns, "source") && slices.Contains(t.columns, "call_id")
 	}
 	return tables, err
 }
@@ -138,7 +142,7 @@ func (tx *Tx) eachText(ctx context.Context, t textTable, where string, do func(r
 }
 
 // EraseCalls deletes calls of a source from every table that is about calls, and returns the ids under which there were calls. Nothing of them is
-// left but that their run counted them, for which [Tx.Suppress] keeps a row.
+// left but that their run counted them, for which [Tx.Suppress] keeps a row. A rebuilding that has come up to one of them starts over.
 //
 // It is one transaction with what keeps them out.
 func (tx *Tx) EraseCalls(ctx context.Context, source string, ids []string, erased Erased) (stored []string, err error) {
@@ -165,7 +169,7 @@ func (tx *Tx) EraseCalls(ctx context.Context, source string, ids []string, erase
 		return nil, fmt.Errorf("erase calls of %s: %w", source, err)
 	}
 	for _, t := range tables {
-		if !t.ofCalls {
+		if !t.ofCalls && t.name != positions {
 			continue
 		}
 		result, err := tx.ExecContext(ctx, `DELETE FROM `+t.name+` AS c USING stage AS s WHERE c.source = $1 AND c.call_id = s.lookup`, source)
@@ -184,9 +188,10 @@ func (tx *Tx) EraseCalls(ctx context.Context, source string, ids []string, erase
 
 // Elsewhere says what is to go from the tables that are not about calls.
 type Elsewhere struct {
-	Holds func(text string) bool         // what must go
-	Piece func(source, text string) bool // whether a sample of an oddity is a piece of a call that was erased
-	IDs   []string                       // of calls that were erased, which by themselves tell a number
+	Holds  func(text string) bool            // what must go
+	Reject func(source, payload string) bool // whether a reject is of a call that was erased, whatever it holds
+	Piece  func(source, text string) bool    // whether a sample of an oddity is a piece of a call that was erased
+	IDs    []string                          // of calls that were erased, which by themselves tell a number
 }
 
 // The texts that stand in the place of those that went.
@@ -195,12 +200,13 @@ const (
 	erasedField = "a field whose name was erased"
 )
 
-// EraseElsewhere takes what must go out of all tables that are not about calls. Rejects that hold it go; of an oddity's row the name or the sample goes, and
-// of an error its words; an open window whose position tells it is read from its start again.
+// EraseElsewhere takes what must go out of all tables that are not about calls. Rejects that hold it go, as do those of calls
+// that were erased; of an oddity's row the name or the sample goes, and of an error its words; an open window whose position tells it is read from its
+// start again, and a rebuilding whose notes tell it starts over.
 //
 // It is one transaction with [Tx.EraseCalls].
 func (tx *Tx) EraseElsewhere(ctx context.Context, e Elsewhere, erased Erased) error {
-	for _, step := range []func(context.Context, Elsewhere, Erased) error{tx.eraseRejects, tx.eraseDrift, tx.eraseErrors, tx.erasePositions} {
+	for _, step := range []func(context.Context, Elsewhere, Erased) error{tx.eraseRejects, tx.eraseDrift, tx.eraseErrors, tx.erasePositions, tx.eraseRenormalizing} {
 		if err := step(ctx, e, erased); err != nil {
 			return err
 		}
@@ -255,14 +261,6 @@ func (tx *Tx) change(ctx context.Context, table, statement string, rowIDs []int6
 	erased[table] += int64(len(rowIDs))
 	tx.changed = true
 	return nil
-}
-
-func (tx *Tx) eraseRejects(ctx context.Context, e Elsewhere, erased Erased) error {
-	found, err := tx.holding(ctx, "sync.rejects", e.Holds, "payload", "detail", "reason")
-	if err != nil {
-		return err
-	}
-	return tx.change(ctx, "sync.rejects", `DELETE FROM sync.rejects`, found, erased)
 }
 
 // eraseDrift takes samples out, and gathers the counts of oddities whose names must go under one name, so that as many are told as the runs counted.

@@ -111,8 +111,10 @@ func (r *run) takeSingle(rd *reading, rec extract.Record) {
 	b := &rd.batch
 	b.records++
 	result := r.source.Transform.Parts(call.PartDetail, map[call.Part]extract.Record{call.PartDetail: rec})
-	if result.Suppressed != nil {
-		b.suppressed = append(b.suppressed, *result.Suppressed)
+	if out := result.Suppressed; out != nil {
+		// The call that was asked for is here, whatever the answer calls it.
+		out.IDs = append(out.IDs, rec.ID)
+		b.suppressed = append(b.suppressed, *out)
 		return
 	}
 	if result.Reject != nil {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"syncd/internal/call"
+	"syncd/internal/extract"
 	"syncd/internal/load"
 	"syncd/internal/transform"
 )
@@ -136,11 +137,29 @@ func readSuppressions(ctx context.Context, tx *load.Tx, warehouse string) (*tran
 	if err != nil {
 		return nil, err
 	}
+	return suppressionsOf(key, list), nil
+}
+
+func suppressionsOf(key transform.MarkKey, list []load.Suppression) *transform.Suppressions {
 	marks := make([]transform.Mark, len(list))
 	for i, s := range list {
 		marks[i] = transform.Mark{Kind: s.Kind, Length: s.Length, Hash: s.Hash}
 	}
-	return transform.NewSuppressions(key, marks), nil
+	return transform.NewSuppressions(key, marks)
+}
+
+// Forgotten is the list of those who are kept out; nil where nobody is. Who keeps rows elsewhere than in tables finds by it those of calls that were erased.
+func (p *Pipeline) Forgotten(ctx context.Context) (s *transform.Suppressions, err error) {
+	err = p.Warehouse.Write(ctx, func(tx *load.Tx) (err error) {
+		s, err = readSuppressions(ctx, tx, p.Warehouse.Path())
+		return err
+	})
+	return s, err
+}
+
+// ofForgotten reports whether the payload of a reject is of a call that was erased. A record that cannot be read as a call may still tell which one it is of.
+func ofForgotten(t *transform.Transformer, forgotten *transform.Suppressions, source, payload string) bool {
+	return slices.ContainsFunc(t.IDs(extract.Record{Payload: []byte(payload)}), func(id string) bool { return forgotten.HasCall(source, id) })
 }
 
 // erasure is how a number is looked for.
@@ -192,6 +211,11 @@ func (e *erasure) do(ctx context.Context, tx *load.Tx, p *Pipeline, n transform.
 				elsewhere.IDs = append(elsewhere.IDs, id)
 			}
 		}
+	}
+	forgotten := suppressionsOf(e.key, slices.Concat(known, list))
+	elsewhere.Reject = func(source, payload string) bool {
+		at := slices.IndexFunc(e.sources, func(s Source) bool { return s.Name == source })
+		return at >= 0 && ofForgotten(e.sources[at].Transform, forgotten, source, payload)
 	}
 	elsewhere.Piece = func(source, sample string) bool {
 		return sample != "" && slices.ContainsFunc(payloads[source], func(text string) bool { return strings.Contains(text, sample) })
@@ -271,8 +295,21 @@ func (r *run) keepOut(ctx context.Context, tx *load.Tx, b *batch) (left int64, m
 		}
 		return gone
 	})
+	of := func(reject string) bool {
+		return slices.ContainsFunc(r.stored.IDs(extract.Record{Payload: []byte(reject)}), func(id string) bool { return out[id] || r.suppressions.HasCall(source, id) })
+	}
+	b.rejects = slices.DeleteFunc(b.rejects, func(j call.Reject) bool {
+		gone := of(j.Payload)
+		if gone {
+			left++
+		}
+		return gone
+	})
 	if len(fresh) == 0 {
 		return left, nil, nil
+	}
+	if err := tx.EraseRejects(ctx, source, of, make(load.Erased)); err != nil {
+		return 0, nil, err
 	}
 	list, err := eraseCalls(ctx, tx, r.suppressions.Key(), source, fresh, make(load.Erased))
 	if err != nil {

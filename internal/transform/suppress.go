@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
+	"slices"
 	"sync"
 	"time"
 
+	"syncd/internal/call"
 	"syncd/internal/extract"
 	"syncd/internal/rawjson"
 )
@@ -206,6 +208,9 @@ func (t *Transformer) held(parts []part, read int, all bool) Result {
 		if alias := result.Observation.Alias; alias != "" {
 			ids = append(ids, alias)
 		}
+	} else {
+		// A record that cannot be a call may be of one that could be one before, and is here.
+		ids = t.idsOf(&parts[read])
 	}
 	for _, id := range ids {
 		holds = holds || t.suppressions.HasCall(t.opts.Source, id)
@@ -218,4 +223,31 @@ func (t *Transformer) held(parts []part, read int, all bool) Result {
 		out.StartedAt = result.Observation.Call.StartedAt
 	}
 	return Result{Suppressed: out}
+}
+
+// IDs are the ids that a list element or an answer about a single call tells of its call, whether or not it can be read as one.
+func (t *Transformer) IDs(r extract.Record) []string {
+	parts := []part{{name: call.PartList, record: r}}
+	t.derive(parts, 0, false)
+	return t.idsOf(&parts[0])
+}
+
+// idsOf are the ids that a part tells that has been derived: that by which it was paged or asked for, and those that it holds. What privacy has put in an
+// id's place may be any call's, unless it is the hash of that id.
+func (t *Transformer) idsOf(p *part) (ids []string) {
+	add := func(id string) {
+		if id != "" && !isToken(id) && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(p.record.ID)
+	if p.object == nil || p.name != call.PartList && p.name != call.PartDetail {
+		return ids
+	}
+	for _, name := range t.provider.ids {
+		if id, f := p.object.id(name); f == nil {
+			add(id)
+		}
+	}
+	return ids
 }
