@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"syncd/internal/checkpoint"
@@ -41,7 +40,7 @@ func examineAndFix(ctx context.Context, h *holder, args doctorArgs, tell func(ch
 			return r, err
 		}
 		r.Found = wrongOnes(found)
-		m := mending{w: w, now: r.At, tell: tell, kept: &keptRows{path: strings.Replace(keptFiles(w.Path()), "*", r.At.Format("20060102T150405.000Z"), 1)}}
+		m := mending{w: w, now: r.At, tell: tell, kept: &keptRows{path: w.Path() + keptMark + r.At.Format("20060102T150405.000Z") + keptEnd}}
 		o := proofOptions{c: c, now: r.At}
 		o.readers(nil) // for the secrets alone
 		err = m.mend(ctx, len(r.Found) > 0, o.secrets)
@@ -63,8 +62,11 @@ func examineAndFix(ctx context.Context, h *holder, args doctorArgs, tell func(ch
 	return r, nil
 }
 
-// keptFiles is the pattern of the files in which removed rows are kept, with the time in the place of the star.
-func keptFiles(warehouse string) string { return warehouse + ".removed-*.ndjson" }
+// The names of the files in which removed rows are kept are the warehouse's with these and between them the time.
+const (
+	keptMark = ".removed-"
+	keptEnd  = ".ndjson"
+)
 
 // mending puts right what can be. Each repair is a transaction of its own: if the process dies, those that were committed are done, and the next --fix does
 // the others.

@@ -70,7 +70,7 @@ tells the number.`,
 				return err
 			}
 			if !dryRun {
-				report.Exports, err = a.exportAgain(cmd.Context(), c)
+				err = a.exportAgain(cmd.Context(), c, &report)
 			}
 			return errors.Join(report.print(a.term.out), err)
 		},
@@ -126,6 +126,7 @@ type forgetReport struct {
 	Policy string   `json:"policy"` // for phone numbers
 
 	Exports []string `json:"exports"` // that were brought up to date
+	Gone    []string `json:"gone"`    // exports that are not there any more
 }
 
 func forgetChore() chore[forgetArgs, forgetReport] {
@@ -217,6 +218,9 @@ func (r forgetReport) lines(done string) (lines []string) {
 	}
 	for _, dir := range r.Exports {
 		add("the export %s was brought up to date", dir)
+	}
+	for _, dir := range r.Gone {
+		add("the export %s is gone, and is off the list; if its disk is only not there now, give 'syncd export --to' with that folder once it is, which takes that person out", dir)
 	}
 	const again = "; those of that person go when they are read again: 'syncd backfill SOURCE --from D --force'"
 	if r.Masked > 0 {

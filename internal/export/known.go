@@ -18,7 +18,7 @@ type list struct {
 func listPath(warehouse string) string { return warehouse + ".exports.json" }
 
 // Known returns the folders that a warehouse was exported to, absolute, whether or not they are there now. Who erases anything from the warehouse has to
-// Run an export to each of them, AsBefore, once the copy for readers is without it.
+// Run an export to each of them, AsBefore, once the copy for readers is without it, and Unlist those in which there is none any more.
 func Known(warehouse string) ([]string, error) {
 	path := listPath(warehouse)
 	text, err := os.ReadFile(path)
@@ -43,7 +43,22 @@ func note(warehouse, dir string) error {
 	if err != nil || slices.Contains(folders, dir) {
 		return err
 	}
-	text, err := json.MarshalIndent(list{append(folders, dir)}, "", " ")
+	return write(warehouse, append(folders, dir))
+}
+
+// Unlist takes a folder off those that a warehouse was exported to, as its export is gone. An export to it puts it there again.
+func Unlist(warehouse, dir string) error {
+	defer lockFolder(filepath.Dir(warehouse))()
+	folders, err := Known(warehouse)
+	if err != nil || !slices.Contains(folders, dir) {
+		return err
+	}
+	return write(warehouse, slices.DeleteFunc(folders, func(f string) bool { return f == dir }))
+}
+
+// write replaces the list. If the process dies within it, the list is as it was.
+func write(warehouse string, folders []string) error {
+	text, err := json.MarshalIndent(list{folders}, "", " ")
 	if err == nil {
 		err = replaceFile(listPath(warehouse), append(text, '\n'))
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,6 +135,18 @@ func TestWhereAWarehouseWasExportedToIsKnown(t *testing.T) {
 	exported(t, path, a, allTables...)
 	if _, err := os.Stat(b); err == nil {
 		t.Error("a folder that was not there was made")
+	}
+	for range 2 {
+		if err := export.Unlist(path, b); err != nil {
+			t.Error(err)
+		}
+		if known, err := export.Known(path); err != nil || !slices.Equal(known, []string{a}) {
+			t.Errorf("without the one that is gone: %v, %v", known, err)
+		}
+	}
+	run(t, options(path, b))
+	if known, err := export.Known(path); err != nil || !slices.Equal(known, []string{a, b}) {
+		t.Errorf("once it is exported to again: %v, %v", known, err)
 	}
 
 	if err := os.WriteFile(path+".exports.json", []byte("{"), 0o600); err != nil {
