@@ -29,30 +29,50 @@ type choreProgress struct {
 // chore does one kind of work with what a holder has. Its sources are those of the configuration, or those that the daemon was started with.
 type chore[Args, Report any] struct {
 	command string
+	looks   func(args Args) bool // it changes nothing, and waits for no other chore; nil: none does
 	do      func(ctx context.Context, h *holder, args Args, tell func(choreProgress)) (Report, error)
 }
 
 // The events of a chore.
 const (
 	eventChore  = "chore"
+	eventWaits  = "waits" // for another chore
 	eventReport = "report"
 )
 
-// serve does a chore that was handed over.
+// errTurn is what a chore waits for in a holder that does another.
+var errTurn = errors.New("the daemon does another chore, and one at a time")
+
+// serve does a chore that was handed over. It ends when the holder begins to leave.
 func (k chore[Args, Report]) serve(ctx context.Context, h *holder, w control.Work, emit func(control.Event) error) error {
 	var args Args
 	if err := json.Unmarshal(w.Args, &args); err != nil {
 		return unknownWork(w.Command)
 	}
-	report, err := k.do(ctx, h, args, func(p choreProgress) { _ = sendEvent(emit, eventChore, p) }) // a client that went away has ended ctx
+	ctx, cancel := h.untilLeaving(ctx)
+	defer cancel()
+	report, err := k.inTurn(ctx, h, args, emit)
 	h.copies.look()
-	if err != nil {
-		if usage := (usageError{}); errors.As(err, &usage) {
-			return &control.Failure{Message: err.Error(), Code: exitUsage}
-		}
-		return err
+	switch usage := (usageError{}); {
+	case err == nil:
+		return sendEvent(emit, eventReport, report)
+	case errors.As(err, &usage):
+		return &control.Failure{Message: err.Error(), Code: exitUsage}
+	case errors.Is(err, context.Canceled) && h.isLeaving():
+		return control.ErrStopped
 	}
-	return sendEvent(emit, eventReport, report)
+	return err
+}
+
+// inTurn does a chore when no other is being done.
+func (k chore[Args, Report]) inTurn(ctx context.Context, h *holder, args Args, emit func(control.Event) error) (report Report, err error) {
+	if k.looks == nil || !k.looks(args) {
+		if err := h.turn.take(ctx, func() error { return sendEvent(emit, eventWaits, struct{}{}) }); err != nil {
+			return report, err
+		}
+		defer h.turn.give()
+	}
+	return k.do(ctx, h, args, func(p choreProgress) { _ = sendEvent(emit, eventChore, p) }) // a client that went away has ended ctx
 }
 
 // run has a chore done, by the process that holds the warehouse where that takes work, or here, and shows its progress.
@@ -61,7 +81,7 @@ func (k chore[Args, Report]) run(ctx context.Context, a *app, c *config.Config, 
 	defer bar.close()
 	waits := a.waiting("to " + k.command)
 	for {
-		err := k.handOver(ctx, c, args, bar.tell, &report)
+		err := k.handOver(ctx, c, args, waits, bar.tell, &report)
 		if err == nil || !errors.Is(err, control.ErrNobody) && !errors.Is(err, control.ErrRefused) {
 			return report, err
 		}
@@ -76,15 +96,15 @@ func (k chore[Args, Report]) run(ctx context.Context, a *app, c *config.Config, 
 	}
 }
 
-// handOver has the process that holds the warehouse do a chore.
-func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, args Args, tell func(choreProgress), report *Report) error {
+// handOver has the process that holds the warehouse do a chore, when that does no other.
+func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, args Args, waits func(context.Context, error) error, tell func(choreProgress), report *Report) error {
 	body, err := json.Marshal(args)
 	if err != nil {
 		return fmt.Errorf("hand over %s: %w", k.command, err)
 	}
 	begun := false
 	err = control.Client{Path: control.Path(c.Warehouse.Path)}.Do(ctx, control.Work{Command: k.command, Args: body}, func(e control.Event) error {
-		begun = true
+		begun = begun || e.Kind != eventWaits
 		switch e.Kind {
 		case eventChore:
 			var p choreProgress
@@ -92,6 +112,8 @@ func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, arg
 				return err
 			}
 			tell(p)
+		case eventWaits:
+			return waits(ctx, errTurn)
 		case eventReport:
 			return json.Unmarshal(e.Data, report)
 		}

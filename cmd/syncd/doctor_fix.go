@@ -27,7 +27,7 @@ type doctorRepair struct {
 
 // doctor is the chore that looks, heals, compacts and looks again.
 func doctor() chore[doctorArgs, doctorReport] {
-	return chore[doctorArgs, doctorReport]{command: "doctor", do: examineAndFix}
+	return chore[doctorArgs, doctorReport]{command: "doctor", looks: func(args doctorArgs) bool { return !args.Fix }, do: examineAndFix}
 }
 
 func examineAndFix(ctx context.Context, h *holder, args doctorArgs, tell func(choreProgress)) (doctorReport, error) {

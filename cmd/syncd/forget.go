@@ -130,7 +130,7 @@ type forgetReport struct {
 }
 
 func forgetChore() chore[forgetArgs, forgetReport] {
-	return chore[forgetArgs, forgetReport]{command: "forget", do: forget}
+	return chore[forgetArgs, forgetReport]{command: "forget", looks: func(args forgetArgs) bool { return args.DryRun }, do: forget}
 }
 
 // forget erases a person, first from the tables and then from all that was made of them.

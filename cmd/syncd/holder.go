@@ -28,6 +28,8 @@ type holder struct {
 	copies   *publisher
 	askers   askers
 	since    time.Time
+	turn     turn            // of the chores that are handed over
+	leaving  <-chan struct{} // closed when it begins to leave; nil: it does no chores of others
 	stop     context.CancelFunc
 	served   chan error
 

@@ -54,7 +54,7 @@ type renormalizeReport struct {
 
 // renormalizing is the chore.
 func renormalizing() chore[renormalizeArgs, []renormalizeReport] {
-	return chore[renormalizeArgs, []renormalizeReport]{"renormalize", doRenormalize}
+	return chore[renormalizeArgs, []renormalizeReport]{command: "renormalize", do: doRenormalize}
 }
 
 // renormalize has the chore done and prints what became of each source.

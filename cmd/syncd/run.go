@@ -50,7 +50,8 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 		err = errors.Join(err, w.Checkpoint(context.WithoutCancel(ctx)), w.Close())
 	}()
 	p := newPipeline(w, log)
-	h := &holder{pipeline: p, config: c, sources: all, copies: copies, askers: make(askers, mostAskers), activity: newActivity(copies.look), since: time.Now(), served: make(chan error, 1)}
+	h := &holder{pipeline: p, config: c, sources: all, copies: copies, askers: make(askers, mostAskers), activity: newActivity(copies.look), since: time.Now(), turn: newTurn(),
+		served: make(chan error, 1)}
 	if err := sayRemoved(ctx, w, c, log); err != nil {
 		return err
 	}
@@ -58,9 +59,10 @@ func (a *app) runDaemon(ctx context.Context, c *config.Config, all []pipeline.So
 		return err
 	}
 	d := newDaemon(h, log)
+	together, ctx := errgroup.WithContext(ctx)
+	h.leaving = ctx.Done()
 	h.serve(ctx, log)
 	defer func() { err = errors.Join(err, h.Close()) }()
-	together, ctx := errgroup.WithContext(ctx)
 	if c.Server.HTTP != "" {
 		if err := serveHTTP(ctx, together, h, log); err != nil {
 			return err

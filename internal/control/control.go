@@ -55,6 +55,8 @@ var (
 	ErrBusy = errors.New("another syncd listens at the control socket")
 	// ErrRefused says that the process that holds the warehouse takes no work, as one that runs a single command.
 	ErrRefused = errors.New("the syncd that holds the warehouse is at work of its own and takes no other; try again when it has ended")
+	// ErrStopped says that the holder was told to stop, and has ended the work. A client sees it as a [Failure].
+	ErrStopped = errors.New("the syncd that did the work was stopped; what it committed is stored, and doing it again goes on from there")
 	// ErrGone says that the holder went away, or fell silent, before it said how the work ended.
 	ErrGone = errors.New("the syncd that did the work went away; what it committed is stored, and doing it again goes on from there")
 )

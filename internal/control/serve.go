@@ -129,8 +129,7 @@ func (l *Listener) work(serving context.Context, h Handler, w http.ResponseWrite
 	case errors.Is(err, ErrRefused):
 		s.last(end{Refused: true})
 	case err != nil && serving.Err() != nil && errors.Is(err, context.Canceled):
-		const stopped = "the syncd that did the work was stopped; what it committed is stored, and doing it again goes on from there"
-		s.last(end{Failure: &Failure{stopped, ordinaryFailure}})
+		s.last(end{Failure: failure(ErrStopped)})
 	default:
 		s.last(end{Failure: failure(err)})
 	}
