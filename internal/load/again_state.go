@@ -183,6 +183,15 @@ func (tx *Tx) RewriteReject(ctx context.Context, id string, now call.Reject) (is
 	return is, nil
 }
 
+// DeleteReject removes a reject.
+func (tx *Tx) DeleteReject(ctx context.Context, r StoredReject) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM sync.rejects WHERE reject_id = ?`, r.ID); err != nil {
+		return fmt.Errorf("delete a reject of %s: %w", r.Source, err)
+	}
+	tx.changed = true
+	return nil
+}
+
 // rejectID is the same for a record that is rejected again for the same reason.
 func rejectID(r call.Reject) string {
 	sum := sha256.Sum256([]byte(r.Source + "\x00" + r.Reason + "\x00" + r.Payload))

@@ -209,6 +209,9 @@ func (tx *Tx) moveRevisions(ctx context.Context, source string, changed []*chang
 
 // insert appends the rows of new and changed calls.
 func (tx *Tx) insert(ctx context.Context, written []*change) error {
+	if slices.ContainsFunc(written, (*change).lacksKey) {
+		return errNoKey
+	}
 	if err := tx.insertPayloads(ctx, written); err != nil {
 		return err
 	}

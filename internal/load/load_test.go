@@ -318,3 +318,21 @@ func TestDriftIsCountedOncePerStoredPayload(t *testing.T) {
 	upsert(t, w, p)
 	expect(t, w, `SELECT path, sample, occurrences::VARCHAR FROM sync.drift ORDER BY path`, "carrier x 1", "status paused 2")
 }
+
+// Whatever makes a call of nothing is told so, and the batch is not stored.
+func TestACallWithoutASourceOrAnIDIsRefused(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "calls.duckdb"))
+	defer w.Close()
+	nameless, homeless := observation("", 1, noon), observation("2", 1, noon)
+	homeless.Call.Source = ""
+	for _, o := range []call.Observation{nameless, homeless, {}} {
+		err := w.Write(t.Context(), func(tx *load.Tx) error {
+			_, err := tx.Upsert(t.Context(), "s", []call.Observation{observation("1", 1, noon), o})
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), "a call is without a source or an id") {
+			t.Errorf("%+v: error %v", o.Call.Key, err)
+		}
+	}
+	expect(t, w, `SELECT (SELECT count(*) FROM calls) + (SELECT count(*) FROM raw_calls)`, "0")
+}

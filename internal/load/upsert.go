@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -183,6 +184,12 @@ type change struct {
 func (c *change) rewrites() bool {
 	return c.before == nil || c.forced || len(c.fields) > 0 || len(c.old.ids) > 1 || c.before.call.RecordingURL != c.obs.Call.RecordingURL
 }
+
+// errNoKey says that what was made of a record is no call.
+var errNoKey = errors.New("a call is without a source or an id, and is not stored: please report this, it is a defect of syncd")
+
+// lacksKey reports whether the call does not tell its source or its id. Once it were stored nobody could tell whose it is, so it is refused.
+func (c *change) lacksKey() bool { return c.obs.Call.Source == "" || c.obs.Call.ID == "" }
 
 // gather makes a batch of observations: its calls, in the order in which they were first seen. Of several observations of one part of a call
 // it keeps the one of the newest reading, and of one reading the last. A call seen both under its id and under one it had earlier is one call,

@@ -103,7 +103,7 @@ func (r *run) commit(ctx context.Context, rd *reading, ledger step) error {
 		}
 	}
 	r.endReadings(rd)
-	r.keptOut(b)
+	r.keptOut(b.marks)
 	r.changed(record)
 	r.record, d.book, rd.window, rd.batch = record, book, window, batch{}
 	*rd.claimed = window.Span // a window may end earlier than it was planned to

@@ -295,7 +295,7 @@ func (r *run) commitDetails(ctx context.Context, answers []detailAnswer) error {
 	if err != nil {
 		return fmt.Errorf("%s: commit %d answers about single calls: %w", r.source.Name, len(answers), err)
 	}
-	r.keptOut(&kept)
+	r.keptOut(kept.marks)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r.changed(record)

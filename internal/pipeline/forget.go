@@ -322,8 +322,8 @@ func (r *run) keepOut(ctx context.Context, tx *load.Tx, b *batch) (left int64, m
 }
 
 // keptOut takes over what a commit has made durable. No other commit of the source goes on meanwhile, so that none misses it.
-func (r *run) keptOut(b *batch) {
-	if len(b.marks) > 0 {
-		r.suppressions.Add(b.marks)
+func (r *run) keptOut(marks []transform.Mark) {
+	if len(marks) > 0 {
+		r.suppressions.Add(marks)
 	}
 }

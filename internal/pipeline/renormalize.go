@@ -11,6 +11,7 @@ import (
 	"syncd/internal/call"
 	"syncd/internal/extract"
 	"syncd/internal/load"
+	"syncd/internal/transform"
 )
 
 // # Renormalising
@@ -190,6 +191,7 @@ type rebuilt struct {
 	state  load.Renormalizing
 	told   Renormalized
 	record load.Run
+	marks  []transform.Mark // of calls that the commit under way keeps out from now on
 	more   bool
 }
 
@@ -218,6 +220,7 @@ func (n *renormalization) commitStep(ctx context.Context, do func(context.Contex
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n.changed(s.record)
+	n.keptOut(s.marks)
 	n.state, n.told, n.record = s.state, s.told, s.record
 	return s.more, nil
 }
@@ -242,25 +245,22 @@ func (n *renormalization) calls(ctx context.Context, tx *load.Tx, s *rebuilt) er
 		s.state.Rejects = true
 		return nil
 	}
-	odd := make(oddities)
 	became := make(map[*load.Stored]fate)
 	for _, c := range stored {
-		if became[c] = n.derive(c); became[c].rederived != nil && !c.Since(s.state.Reading) {
-			odd.add(n.known, became[c].rederived.Drift)
-		}
+		became[c] = n.derive(c)
 	}
 	done, err := tx.Rewrite(ctx, n.source.Name, stored, n.now())
 	if err != nil {
 		return err
 	}
-	for _, o := range done.Merging {
-		// Its payload may be the other row's. Where there are several, what they say together is put together when they are stored.
-		parts := map[call.Part]extract.Record{o.Part: recordOf(o.Call.ID, load.StoredPart{Payload: o.Payload, FetchedAt: o.FetchedAt})}
-		if alone := n.source.Transform.Parts(o.Part, parts); alone.Reject == nil {
-			o.Call = alone.Observation.Call
+	merging := n.merging(done.Merging)
+	gone, odd := idsOf(merging.suppressed), make(oddities)
+	for _, c := range stored {
+		if f := became[c]; f.rederived != nil && !c.Since(s.state.Reading) && !gone[c.Next().ID] {
+			odd.add(n.known, f.rederived.Drift)
 		}
 	}
-	merged, err := n.store(ctx, tx, &batch{observations: done.Merging})
+	merged, err := n.store(ctx, tx, &merging)
 	if err != nil {
 		return err
 	}
@@ -268,7 +268,28 @@ func (n *renormalization) calls(ctx context.Context, tx *load.Tx, s *rebuilt) er
 		return err
 	}
 	s.count(stored, became, done)
+	s.marks = merging.marks
 	s.record.Drift += merged.Drift + odd.count()
 	s.state.After, s.state.Looked, s.more = stored[len(stored)-1].Next(), s.state.Looked+int64(len(stored)), true
 	return nil
+}
+
+// merging is a batch of calls that turned out to be one with another call. One that turns out by that to be of somebody who is kept out goes, with the
+// call that it would have become one with.
+func (n *renormalization) merging(found []*call.Observation) (b batch) {
+	for _, o := range found {
+		// Its payload may be the other row's. Where there are several, what they say together is put together when they are stored.
+		parts := map[call.Part]extract.Record{o.Part: recordOf(o.Call.ID, load.StoredPart{Payload: o.Payload, FetchedAt: o.FetchedAt})}
+		switch alone := n.source.Transform.Parts(o.Part, parts); {
+		case alone.Suppressed != nil:
+			out := *alone.Suppressed
+			out.IDs = append(out.IDs, o.Call.ID, o.Alias)
+			b.suppressed = append(b.suppressed, out)
+			continue
+		case alone.Reject == nil:
+			o.Call = alone.Observation.Call
+		}
+		b.observations = append(b.observations, o)
+	}
+	return b
 }

@@ -20,12 +20,17 @@ type fate struct {
 func (n *renormalization) derive(c *load.Stored) fate {
 	order, records := recordsOf(c)
 	scrub := n.source.Transform.Scrub(c.Was)
-	if len(order) == 0 || len(order) < len(c.Parts) {
-		n.scrubKept(c, scrub, order, records)
+	if len(order) == 0 {
+		scrubKept(c, scrub, transform.Again{})
 		return fate{withoutPayload: true}
 	}
 	again, reject := n.source.Transform.Again(order, records)
-	if reject != nil {
+	switch {
+	case len(order) < len(c.Parts):
+		scrubKept(c, scrub, again) // of what is left of its payloads, the payloads alone are of interest
+		return fate{withoutPayload: true}
+	case reject != nil:
+		scrubKept(c, scrub, again)
 		return fate{unreadable: true}
 	}
 	scrubHistory(c, scrub)
@@ -35,8 +40,9 @@ func (n *renormalization) derive(c *load.Stored) fate {
 	return fate{rederived: &again}
 }
 
-// scrubKept takes out of a call that cannot be derived, as the payload of one of its parts is no longer kept, what privacy takes out now.
-func (n *renormalization) scrubKept(c *load.Stored, scrub *transform.Scrub, order []call.Part, records map[call.Part]extract.Record) {
+// scrubKept takes out of a call that cannot be derived, as the payload of one of its parts is no longer kept or as its payloads say no call any more, what
+// privacy takes out now.
+func scrubKept(c *load.Stored, scrub *transform.Scrub, again transform.Again) {
 	if scrub == nil {
 		return
 	}
@@ -44,10 +50,7 @@ func (n *renormalization) scrubKept(c *load.Stored, scrub *transform.Scrub, orde
 	now := c.Was
 	scrub.Spoken(&now)
 	c.Now = &now
-	if len(order) > 0 {
-		again, _ := n.source.Transform.Again(order, records) // of what is left of its payloads, the payloads alone are of interest
-		renew(c, again)
-	}
+	renew(c, again)
 }
 
 // recordsOf are the payloads of a call that are still kept, and their parts, the newest reading first.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"syncd/internal/call"
+	"syncd/internal/fakeapi"
 	"syncd/internal/load"
 	"syncd/internal/pipeline"
 	"syncd/internal/transform"
@@ -25,7 +26,7 @@ func TestStricterPrivacyReachesAllThatIsStored(t *testing.T) {
 				l.sync(withDetails)
 				// As a syncd left it that read another number, which is a revision twice; and of one call the payloads are no longer kept.
 				one := l.rows(`SELECT call_id FROM calls WHERE from_number IS NOT NULL OR customer_number IS NOT NULL ORDER BY call_id LIMIT 1`)[0]
-				l.execute(older[0], older[1], `UPDATE calls SET customer_number = '+15550009999', summary = 'ask +1 555 000 9999 again' WHERE call_id = '`+one+`'`)
+				l.execute(older[0], older[1], `UPDATE calls SET revision = 2, customer_number = '+15550009999', summary = 'ask +1 555 000 9999 again' WHERE call_id = '`+one+`'`)
 				l.renormalize(pipeline.RenormalizeOptions{})
 				l.expect(`SELECT count(*) > 0 FROM call_revisions WHERE old_value = '+15550009999'`, "true")
 				dropped := l.rows(`SELECT call_id FROM calls WHERE call_id <> '` + one + `' ORDER BY call_id LIMIT 1`)[0]
@@ -128,4 +129,47 @@ func TestASyncAndARenormalisationGoOnSideBySide(t *testing.T) {
 			rebuilt++
 		}
 	})
+}
+
+// Payloads that say no call any more hold numbers and words all the same.
+func TestStricterPrivacyReachesCallsThatCannotBeReadAnyMore(t *testing.T) {
+	for name, payload := range map[string]string{
+		"without an id": `{"customer_phone_number":"+15550009999","status":"completed","summary":"call +15550009999"}`,
+		"no JSON":       `call +15550009999 at once`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, fakeapi.Burki, 20, settledCalls, func(l *life) {
+				l.sync(withDetails)
+				one := l.rows(`SELECT call_id FROM call_messages GROUP BY ALL ORDER BY call_id LIMIT 1`)[0]
+				l.execute(`UPDATE calls SET customer_number = '+15550009999', summary = 'call +15550009999' WHERE call_id = '`+one+`'`,
+					`INSERT INTO call_revisions SELECT source, call_id, 2, changed_at, 'customer_number', '+15550008888', '+15550009999' FROM calls WHERE call_id = '`+one+`'`,
+					`DELETE FROM raw_calls WHERE part <> 'list' AND call_id = '`+one+`'`, `UPDATE raw_calls SET payload = '`+payload+`' WHERE call_id = '`+one+`'`)
+				l.rules("stricter", func(o *transform.Options) {
+					o.Privacy = transform.Privacy{Numbers: transform.NumbersMask, Transcripts: transform.TranscriptsDrop}
+				})
+				l.source.Wordless = true
+				if told, err := l.pipeline.Renormalize(l.t.Context(), l.source, pipeline.RenormalizeOptions{}); err != nil || told.Unreadable != 1 {
+					l.t.Errorf("%+v, error %v", told, err)
+				}
+				l.expect(`SELECT stored_rules FROM sync.sources`, "stricter")
+				var left []string
+				for _, s := range everyText(l.t, l.file) {
+					left = append(left, digits(s))
+				}
+				if n := found(left, []string{"15550009999", "15550008888"}); n != 0 {
+					l.t.Errorf("%d numbers are left", n)
+				}
+				l.expect(`SELECT count(*) FROM call_messages WHERE call_id = '`+one+`'`, "0")
+				before := l.file.Changes()
+				if told, err := l.pipeline.Renormalize(l.t.Context(), l.source, pipeline.RenormalizeOptions{}); err != nil || told.Unreadable != 1 || l.file.Changes() != before {
+					l.t.Errorf("a second time: %+v, error %v", told, err)
+				}
+				for _, table := range []string{"calls", "raw_calls", "call_costs", "call_revisions"} {
+					l.execute(`DELETE FROM ` + table + ` WHERE call_id = '` + one + `'`)
+				}
+				l.execute(`UPDATE sync.runs SET inserted = inserted - 1, unchanged = unchanged + 1 WHERE inserted > 0`)
+				l.proven()
+			})
+		})
+	}
 }

@@ -17,6 +17,14 @@ type readable struct {
 	call   *call.Observation
 }
 
+// ids are the ids of its call.
+func (r readable) ids() []string {
+	if r.call.Alias == "" {
+		return []string{r.call.Call.ID}
+	}
+	return []string{r.call.Call.ID, r.call.Alias}
+}
+
 // rejects reads the next batch of records that could not become calls.
 func (n *renormalization) rejects(ctx context.Context, tx *load.Tx, s *rebuilt) error {
 	list, err := tx.StoredRejects(ctx, n.source.Name, s.state.RejectID, renormalizedRejects)
@@ -24,17 +32,21 @@ func (n *renormalization) rejects(ctx context.Context, tx *load.Tx, s *rebuilt) 
 		return err
 	}
 	var found []readable
+	var out []transform.Suppressed
 	for _, r := range list {
 		if n.renamed[r.ID] {
 			continue
 		}
-		if !r.Resolved {
+		o, kept, err := n.readReject(ctx, tx, &r)
+		if err != nil {
+			return err
+		}
+		if !r.Resolved || kept != nil {
 			s.record.Records++
 		}
-		o, err := n.readReject(ctx, tx, &r)
 		switch {
-		case err != nil:
-			return err
+		case kept != nil:
+			out = append(out, *kept)
 		case r.Resolved:
 		case o == nil:
 			s.reject()
@@ -43,7 +55,7 @@ func (n *renormalization) rejects(ctx context.Context, tx *load.Tx, s *rebuilt) 
 		}
 	}
 	s.state.RejectID, s.more = list[len(list)-1].ID, true
-	return n.resolve(ctx, tx, s, found)
+	return n.resolve(ctx, tx, s, found, out)
 }
 
 // reject counts a record that is no call still.
@@ -52,12 +64,16 @@ func (s *rebuilt) reject() {
 	s.record.Rejected++
 }
 
-// readReject reads a reject again, and has privacy take out of it what it takes out now. It returns nil where it cannot become a call still.
-func (n *renormalization) readReject(ctx context.Context, tx *load.Tx, r *load.StoredReject) (*call.Observation, error) {
+// readReject reads a reject again, and has privacy take out of it what it takes out now. It returns neither where it cannot become a call still. One of
+// somebody who is kept out goes, whether or not it could be read before: it was stored when nobody could tell whose it was.
+func (n *renormalization) readReject(ctx context.Context, tx *load.Tx, r *load.StoredReject) (*call.Observation, *transform.Suppressed, error) {
 	if r.Dropped {
-		return nil, nil
+		return nil, nil, nil
 	}
 	result := n.source.Transform.Record(extract.Record{Payload: []byte(r.Payload), FetchedAt: r.FetchedAt})
+	if result.Suppressed != nil {
+		return nil, result.Suppressed, tx.DeleteReject(ctx, *r)
+	}
 	now := r.Reject
 	if result.Reject != nil {
 		now.Payload = result.Reject.Payload
@@ -70,28 +86,30 @@ func (n *renormalization) readReject(ctx context.Context, tx *load.Tx, r *load.S
 	if now.Payload != r.Payload || now.Reason != r.Reason {
 		var err error
 		if r.ID, err = tx.RewriteReject(ctx, r.ID, now); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		n.renamed[r.ID] = true
 	}
 	if result.Reject != nil || !transform.IsRecord(r.Reason) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return &result.Observation, nil
+	return &result.Observation, nil, nil
 }
 
 // resolve stores the calls of rejects that can be read now. Nothing tells which reading brought a reject, so that it takes no other payload's place: where
 // the warehouse has the call from an answer that came no earlier, there is nothing left to do; from one that came earlier, which of the two is the newer
 // is for the provider to say, and it stays a reject until the call is read again.
-func (n *renormalization) resolve(ctx context.Context, tx *load.Tx, s *rebuilt, found []readable) error {
-	if len(found) == 0 {
-		return nil
+//
+// Where a reject tells that a call is to be kept out, so are the others of the call, and what is stored of it.
+func (n *renormalization) resolve(ctx context.Context, tx *load.Tx, s *rebuilt, found []readable, out []transform.Suppressed) error {
+	found, out, err := n.withoutKeptOut(ctx, tx, found, out)
+	if err != nil || len(found)+len(out) == 0 {
+		return err
 	}
 	var refs []load.Ref
 	for _, f := range found {
-		refs = append(refs, load.Ref{ID: f.call.Call.ID, StartedAt: f.call.Call.StartedAt})
-		if f.call.Alias != "" {
-			refs = append(refs, load.Ref{ID: f.call.Alias, StartedAt: f.call.Call.StartedAt})
+		for _, id := range f.ids() {
+			refs = append(refs, load.Ref{ID: id, StartedAt: f.call.Call.StartedAt})
 		}
 	}
 	stored, err := tx.StoredParts(ctx, n.source.Name, refs)
@@ -100,7 +118,7 @@ func (n *renormalization) resolve(ctx context.Context, tx *load.Tx, s *rebuilt, 
 	}
 	// Of several records of one call the one that came last counts.
 	slices.SortStableFunc(found, func(a, b readable) int { return a.reject.FetchedAt.Compare(b.reject.FetchedAt) })
-	var b batch
+	b := batch{suppressed: out}
 	for _, f := range found {
 		has := stored[f.call.Call.ID]
 		if has == nil {
@@ -125,11 +143,40 @@ func (n *renormalization) resolve(ctx context.Context, tx *load.Tx, s *rebuilt, 
 		s.told.Resolved++
 	}
 	counts, err := n.store(ctx, tx, &b)
+	s.marks = b.marks
 	s.record.Inserted += counts.Inserted
 	s.record.Updated += counts.Updated
 	s.record.Unchanged += counts.Unchanged
 	s.record.Drift += counts.Drift
 	return err
+}
+
+// withoutKeptOut deletes the rejects of calls of which another reject tells that they are kept out, and adds them to these.
+func (n *renormalization) withoutKeptOut(ctx context.Context, tx *load.Tx, found []readable, out []transform.Suppressed) ([]readable, []transform.Suppressed, error) {
+	gone := idsOf(out)
+	stays := found[:0]
+	for _, f := range found {
+		if !slices.ContainsFunc(f.ids(), func(id string) bool { return gone[id] }) {
+			stays = append(stays, f)
+			continue
+		}
+		if err := tx.DeleteReject(ctx, f.reject); err != nil {
+			return nil, nil, err
+		}
+		out = append(out, transform.Suppressed{IDs: f.ids()})
+	}
+	return stays, out, nil
+}
+
+// idsOf are the ids of calls that are kept out.
+func idsOf(out []transform.Suppressed) map[string]bool {
+	ids := make(map[string]bool)
+	for _, o := range out {
+		for _, id := range o.IDs {
+			ids[id] = true
+		}
+	}
+	return ids
 }
 
 // oldestReading is the number under which the payload of a reject is stored: whatever else is read of its call is newer.
