@@ -12,6 +12,7 @@ const (
 	adviseFix      = "run 'syncd doctor --fix'"
 	adviseDerive   = "run 'syncd renormalize SOURCE', which derives calls again from their payloads"
 	adviseRead     = "run 'syncd backfill SOURCE --from DATE --force' from the start of the oldest call named, which reads it again from the provider"
+	adviseAside    = adviseFix + ", which moves it aside, and then 'syncd backfill SOURCE --from DATE --force' from the start of the oldest call named, which reads it again"
 	adviseMissing  = "the record cannot be made right; 'syncd backfill SOURCE --from DATE --force' brings what may be missing"
 	adviseNothing  = "it cannot be put right without guessing; the calls themselves are as they were read last"
 	adviseCopy     = "somebody has changed what shows coverage: bring a copy of the file back, or move it away and sync again"
@@ -53,7 +54,7 @@ func remedy(f proof.Finding) (heals bool, last string) {
 		return f.Statement != 3, adviseNothing
 	case "raw_calls":
 		if has("payload of a call that is not there") {
-			return false, adviseDerive
+			return false, adviseAside
 		}
 		return has("another start", "more than one payload"), adviseRead
 	case "calls":

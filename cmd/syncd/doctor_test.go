@@ -98,11 +98,12 @@ func TestWhatIsWrongIsToldAndHealedOrAdvisedOn(t *testing.T) {
 			says: "no secrets: sync.sources: a secret is in the column reason"},
 		{sql: `INSERT INTO sync.details SELECT source, call_id, 'detail', 'failed', 0, 1, now(), NULL, 'x' FROM calls LIMIT 1`, says: "sync.details: a try for details that does not tell"},
 		{sql: `INSERT INTO sync.forced SELECT 'voicy', now(), now(), now(), now(), now()`, says: "sync.forced: what is left to be read again is in disorder"},
+		// Of Millis it is not told that a call is missing then, as two ids may be one call.
+		{sql: `DELETE FROM calls WHERE call_id = (SELECT max(call_id) FROM calls WHERE source = 'millis')`, says: "raw_calls: a payload of a call that is not there"},
 	}
 	advised := []spoiling{
 		{`DELETE FROM raw_calls WHERE source = 'burki' AND call_id = (SELECT min(call_id) FROM raw_calls WHERE source = 'burki')`, "raw_calls: a call without any payload",
 			"'syncd backfill burki --from DATE --force'"},
-		{`DELETE FROM calls` + first("calls", "source = 'millis'"), "raw_calls: a payload of a call that is not there", "'syncd renormalize millis'"},
 		{`UPDATE calls SET summary = 'x'` + first("calls", "source = 'voicy'"), "newest readings: calls: summary is not what the call's payloads say", "'syncd renormalize voicy'"},
 		{`UPDATE sync.runs SET records = records + 1` + first("sync.runs", "true"), "no record vanishes: sync.runs: the counts of a run", "'syncd backfill"},
 		{`INSERT INTO sync.windows SELECT * REPLACE (nextval('sync.window_id') AS window_id, since + INTERVAL 1 DAY AS since) FROM sync.windows

@@ -133,14 +133,30 @@ func parsed(t *testing.T, text string) transform.Number {
 // proven holds the warehouse against all promises.
 func (v *town) proven() {
 	v.Helper()
-	prooftest.Warehouse(v.T, v.w, proof.Options{TwoIDs: func(source string) bool { return source == "millis" }, Derive: func(source string) proof.Deriver {
+	prooftest.Warehouse(v.T, v.w, v.promised())
+}
+
+func (v *town) promised() proof.Options {
+	return proof.Options{TwoIDs: func(source string) bool { return source == "millis" }, Derive: func(source string) proof.Deriver {
 		for name, s := range v.setups {
 			if string(name) == source {
 				return s.source.Transform
 			}
 		}
 		return nil
-	}})
+	}}
+}
+
+// findings are the promises that do not hold.
+func (v *town) findings() (found []proof.Finding) {
+	v.Helper()
+	if err := v.w.Write(v.Context(), func(tx *load.Tx) (err error) {
+		found, err = proof.Check(v.Context(), tx, v.promised())
+		return err
+	}); err != nil {
+		v.Fatal(err)
+	}
+	return found
 }
 
 // traces counts the texts of the warehouse, decoded, whose digits hold the person's, but for those of calls that only look like it.

@@ -124,17 +124,17 @@ func twice() []Repair {
 	return all
 }
 
-// noCall is the condition that a row's call is not there, and cannot be derived again.
-const noCall = `(source, call_id) NOT IN (SELECT (source, call_id) FROM calls) AND (source, call_id) NOT IN (SELECT (source, call_id) FROM raw_calls)`
+// noCall is the condition that a row's call is not there.
+const noCall = `(source, call_id) NOT IN (SELECT (source, call_id) FROM calls)`
 
-// strays are rows whose call is not there, or starts elsewhere. Where there is a payload of the call it is derived again, and its rows with it.
+// strays are rows whose call is not there, or starts elsewhere. Payloads without their call go, too: nothing tells what the call had become, and one that is
+// read again is stored as a new one, beside which none of an earlier life may lie.
 func strays() []Repair {
-	var all []Repair
+	all := []Repair{{Name: "moved payloads aside of calls that are not there; 'syncd backfill SOURCE --from … --force' reads the calls again", Table: "raw_calls", rows: noCall}}
 	for _, table := range []string{"call_costs", "call_messages", "call_functions", "call_revisions"} {
 		all = append(all, Repair{Name: "removed rows of calls that are not there", Table: table, rows: noCall})
 	}
-	all = append(all, Repair{Name: "removed tries for details of calls that are not there", Table: "sync.details",
-		rows: `(source, call_id) NOT IN (SELECT (source, call_id) FROM calls)`})
+	all = append(all, Repair{Name: "removed tries for details of calls that are not there", Table: "sync.details", rows: noCall})
 	for _, table := range []string{"call_costs", "call_messages", "call_functions", "raw_calls"} {
 		all = append(all, Repair{Name: "gave rows the start of their call", Table: table,
 			rows:   fmt.Sprintf(`EXISTS (FROM calls AS c WHERE c.source = %[1]s.source AND c.call_id = %[1]s.call_id AND c.started_at IS DISTINCT FROM %[1]s.started_at)`, table),

@@ -63,7 +63,8 @@ const payload = `INSERT INTO raw_calls VALUES ('s', 'c', 'list', '{"v":1}', now(
 
 // Of payloads that are there more than once the newest reading stays, and the others are kept elsewhere.
 func TestTheNewestReadingStays(t *testing.T) {
-	w := warehouse(t, payload)
+	w := warehouse(t, payload, `INSERT INTO calls (source, provider, call_id, channel, direction, status, is_final, revision, first_seen_at, changed_at)
+		VALUES ('s', 'burki', 'c', 'phone', 'inbound', 'completed', true, 1, now(), now())`)
 	var kept bytes.Buffer
 	done := make(map[string]int64)
 	for _, r := range repair.All(time.Now()) {
