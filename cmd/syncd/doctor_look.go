@@ -12,6 +12,7 @@ import (
 	"syncd/internal/config"
 	"syncd/internal/disk"
 	"syncd/internal/load"
+	"syncd/internal/pipeline"
 	"syncd/internal/proof"
 	"syncd/internal/transform"
 )
@@ -56,12 +57,16 @@ type look struct {
 func (l look) into(ctx context.Context, w *load.Warehouse) ([]doctorCheck, error) {
 	o := proofOptions{c: l.config, now: l.at}
 	var findings []proof.Finding
+	var key doctorCheck
 	if err := w.Write(ctx, func(tx *load.Tx) error {
 		asked, err := o.of(ctx, tx)
 		if err != nil {
 			return err
 		}
-		findings, err = proof.Check(ctx, tx, asked)
+		if findings, err = proof.Check(ctx, tx, asked); err != nil {
+			return err
+		}
+		key, err = forgetKeyCheck(ctx, tx, l.config.Warehouse.Path)
 		return err
 	}); err != nil {
 		return nil, err
@@ -87,7 +92,25 @@ func (l look) into(ctx context.Context, w *load.Warehouse) ([]doctorCheck, error
 	if err != nil {
 		return nil, err
 	}
-	return append(append(checks, ledgerChecks(*l.live)...), bloatCheck(bloat)), nil
+	return append(append(checks, ledgerChecks(*l.live)...), key, bloatCheck(bloat)), nil
+}
+
+// forgetKeyCheck is the key by which those who were forgotten are kept out. It lies beside the warehouse, also where the copy for readers is looked at.
+func forgetKeyCheck(ctx context.Context, tx *load.Tx, warehouse string) (doctorCheck, error) {
+	check := doctorCheck{Name: "forget key", Verdict: verdictOK}
+	kept, err := pipeline.ForgetKey(ctx, tx, warehouse)
+	switch {
+	case err == nil && kept == 0:
+		check.Detail = "nobody is kept out"
+	case err == nil:
+		check.Detail = load.ForgetKeyPath(warehouse)
+	case pipeline.NeedsPerson(err):
+		check.Verdict, check.Detail = verdictWrong, err.Error()
+		check.Advice = "put " + load.ForgetKeyPath(warehouse) + " back, readable and writable for you alone; nothing is read from any provider until then"
+	default:
+		return check, err
+	}
+	return check, nil
 }
 
 // promiseChecks are what was found of a promise, a check for each finding, or one that is well.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"syncd/internal/fakeapi"
+	"syncd/internal/load"
 )
 
 // doctorSays runs the doctor and returns what it reports, and its exit code.
@@ -44,7 +45,7 @@ func TestAWarehouseThatIsWellIsSaidToBe(t *testing.T) {
 	}
 	before := listing(t, filepath.Dir(s.warehouse))
 	out, code := s.run("doctor")
-	for _, want := range []string{"one row for one call", "ledger of burki", "bloat", "disk", "copy for readers"} {
+	for _, want := range []string{"one row for one call", "ledger of burki", "forget key", "nobody is kept out", "bloat", "disk", "copy for readers"} {
 		if !strings.Contains(out, want) || code != exitDone || strings.Contains(out, verdictWrong) || strings.Contains(out, verdictSkipped) {
 			t.Fatalf("exit code %d, want %q and no complaint:\n%s", code, want, out)
 		}
@@ -209,5 +210,32 @@ func TestADaemonLooksWhereThereIsNoCopy(t *testing.T) {
 	send(t, daemon.Cmd, os.Interrupt)
 	if code := daemon.ends(patience); code != exitDone {
 		t.Errorf("the daemon: exit code %d", code)
+	}
+}
+
+// Without the key of those who were forgotten nothing is read, and the doctor names it, at the copy for readers, too.
+func TestAKeyOfTheForgottenThatIsLostIsToldByTheDoctor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 20, fakeapi.Burki)
+	if out, code := s.run("sync", "--no-progress"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if out, code := s.run("forget", "--number", "+14155550100"); code != exitDone {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	if r, code := doctorSays(t, s); code != exitDone {
+		t.Errorf("with the key: exit code %d\n%s", code, complaints(r.Checks))
+	}
+	key := load.ForgetKeyPath(s.warehouse)
+	must(t, os.Remove(key))
+	for _, args := range [][]string{nil, {"--fix"}} {
+		r, code := doctorSays(t, s, args...)
+		if text := complaints(r.Checks); code != exitFailed || !strings.Contains(text, "forget key: the key of those who were forgotten is not there") || !strings.Contains(text, "| put "+key+" back") {
+			t.Errorf("doctor %v without the key: exit code %d\n%s", args, code, text)
+		}
+	}
+	must(t, os.WriteFile(key, []byte(strings.Repeat("ab", 32)+"\n"), 0o600))
+	if r, code := doctorSays(t, s); code != exitFailed || !strings.Contains(complaints(r.Checks), "is another key than the one with which") {
+		t.Errorf("with another key: exit code %d\n%s", code, complaints(r.Checks))
 	}
 }

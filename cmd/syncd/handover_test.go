@@ -2,11 +2,13 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"syncd/internal/fakeapi"
+	"syncd/internal/pipeline"
 )
 
 // TestEveryCommandWorksWhileTheDaemonRuns gives each command without the keys, which the daemon has, but for check, which asks the providers
@@ -51,6 +53,63 @@ func TestEveryCommandWorksWhileTheDaemonRuns(t *testing.T) {
 	send(t, daemon.Cmd, os.Interrupt)
 	if code := daemon.ends(10 * time.Second); code != exitDone {
 		t.Errorf("the daemon: exit code %d", code)
+	}
+}
+
+// What is rebuilt is what the command's configuration says, or nothing is: a daemon that has read another says so.
+func TestADaemonOfAnotherConfigurationDoesNotRenormalize(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 20, fakeapi.Burki, fakeapi.Voicy)
+	s.edit("sources:\n", "privacy: {phone_numbers: hash, hash_key_env: PRIVACY_KEY}\nsources:\n")
+	private := func(cmd *exec.Cmd, key string) *exec.Cmd {
+		cmd.Env = append(cmd.Env, "PRIVACY_KEY="+strings.Repeat(key, 16))
+		return cmd
+	}
+	daemon := launchCommand(t, private(syncd("run", "-c", s.config), "ab"))
+	daemon.prints("syncd runs")
+	eventually(t, "all calls are there", func() bool { return s.status().Warehouse.Calls == 40 })
+	renormalize := func(args ...string) *exec.Cmd {
+		return syncd(append([]string{"renormalize", "-c", s.config}, args...)...)
+	}
+	for name, cmd := range map[string]*exec.Cmd{"with the daemon's keys": private(renormalize(), "ab"), "without any key": keyless(renormalize("burki"))} {
+		if out, code := command(t, cmd); code != exitDone || !strings.Contains(out, "burki   done") {
+			t.Errorf("%s: exit code %d\n%s", name, code, out)
+		}
+	}
+	const refused = "the running daemon has another configuration (or version); restart it"
+	if out, code := command(t, private(renormalize(), "cd")); code != exitUsage || !strings.Contains(out, refused) {
+		t.Errorf("with another key: exit code %d\n%s", code, out)
+	}
+	s.edit("phone_numbers: hash, hash_key_env: PRIVACY_KEY", "phone_numbers: drop")
+	runs := `SELECT count(*) FROM sync.runs WHERE kind = 'renormalize'`
+	before, _ := s.run("query", runs)
+	for _, args := range [][]string{nil, {"voicy"}} {
+		if out, code := command(t, keyless(renormalize(args...))); code != exitUsage || !strings.Contains(out, refused) {
+			t.Errorf("by other rules, %v: exit code %d\n%s", args, code, out)
+		}
+	}
+	if after, _ := s.run("query", runs); after != before {
+		t.Errorf("runs: %s, and before %s", after, before)
+	}
+	send(t, daemon.Cmd, os.Interrupt)
+	if code := daemon.ends(10 * time.Second); code != exitDone {
+		t.Errorf("the daemon: exit code %d", code)
+	}
+}
+
+// A daemon of another version makes other tables of the same payloads.
+func TestWhatIsAskedOfAnotherVersionOrOfOtherSourcesIsRefused(t *testing.T) {
+	has := []pipeline.Source{{Name: "a", Rules: "phone_numbers hash, transcripts keep with key 12ab, credit 1 USD"}}
+	asked := func(v string, rules map[string]string) bool {
+		return renormalizeArgs{Version: v, Rules: rules}.means(has)
+	}
+	keyless := "phone_numbers hash, transcripts keep, credit 1 USD"
+	if !asked(version(), map[string]string{"a": has[0].Rules}) || !asked(version(), map[string]string{"a": keyless}) {
+		t.Error("the same is refused")
+	}
+	if asked("", nil) || asked("another", map[string]string{"a": has[0].Rules}) || asked(version(), map[string]string{"b": keyless}) ||
+		asked(version(), map[string]string{"a": keyless, "b": keyless}) || asked(version(), map[string]string{"a": "phone_numbers keep, transcripts keep"}) {
+		t.Error("another is not refused")
 	}
 }
 

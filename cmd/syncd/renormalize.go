@@ -41,6 +41,10 @@ out cannot be brought back.`,
 type renormalizeArgs struct {
 	Sources  []string `json:"sources"` // none: all
 	AsStored bool     `json:"as_stored,omitempty"`
+
+	// By what the tables are to be rebuilt: the version of this syncd, and the rules of each source, as far as this command knows them.
+	Version string            `json:"version"`
+	Rules   map[string]string `json:"rules"`
 }
 
 // renormalizeReport is what became of one source, as it goes over the socket.
@@ -63,9 +67,11 @@ func (a *app) renormalize(ctx context.Context, args renormalizeArgs) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Select(args.Sources); err != nil {
+	chosen, err := c.Select(args.Sources)
+	if err != nil {
 		return err
 	}
+	args.Version, args.Rules = version(), rulesAsked(c, chosen)
 	reports, err := renormalizing().run(ctx, a, c, args)
 	results := make([]result, len(reports))
 	for i, r := range reports {
@@ -104,6 +110,9 @@ func doRenormalize(ctx context.Context, h *holder, args renormalizeArgs, tell fu
 	all, err := h.chosen(args.Sources)
 	if err != nil {
 		return nil, usageError{err}
+	}
+	if !args.means(all) {
+		return nil, usageError{errOtherMeaning}
 	}
 	watch := &renormalizeWatch{activity: h.activity, tell: tell}
 	for _, s := range all {

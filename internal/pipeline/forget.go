@@ -127,6 +127,17 @@ func listKey(warehouse string, list []load.Suppression) (transform.MarkKey, erro
 	return key, nil
 }
 
+// ForgetKey tells how many people and calls are kept out of a warehouse, whose key lies beside the file of that name. The error says that they cannot be, as
+// the key is not the right one.
+func ForgetKey(ctx context.Context, tx *load.Tx, warehouse string) (marks int, err error) {
+	list, err := tx.Suppressions(ctx)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	_, err = listKey(warehouse, list)
+	return len(list) - 1, err
+}
+
 // readSuppressions reads the list of those who are kept out; nil where nobody is.
 func readSuppressions(ctx context.Context, tx *load.Tx, warehouse string) (*transform.Suppressions, error) {
 	list, err := tx.Suppressions(ctx)
