@@ -5,28 +5,17 @@ import (
 	"testing"
 	"time"
 
-	"syncd/internal/call"
 	"syncd/internal/fakeapi"
 	"syncd/internal/load"
 	"syncd/internal/pipeline"
 	"syncd/internal/transform"
 )
 
-// reject puts records of a source among those that could not become calls, as a run counts them.
-func (v *town) reject(source string, payloads ...string) {
+// rejectAll puts records of a source among those that could not become calls.
+func (v *town) rejectAll(source string, payloads ...string) {
 	v.Helper()
-	run := rows(v.T, v.w, `SELECT run_id FROM sync.runs WHERE source = '`+source+`' LIMIT 1`)[0]
-	if err := v.w.Write(v.Context(), func(tx *load.Tx) error {
-		if _, err := tx.ExecContext(v.Context(), `UPDATE sync.runs SET rejected = rejected + $2, records = records + $2 WHERE run_id = $1`, run, len(payloads)); err != nil {
-			return err
-		}
-		var all []call.Reject
-		for _, p := range payloads {
-			all = append(all, call.Reject{Source: source, Reason: "no id", Payload: p, FetchedAt: present})
-		}
-		return tx.Reject(v.Context(), run, all)
-	}); err != nil {
-		v.Fatal(err)
+	for _, p := range payloads {
+		v.reject(source, "no id", p)
 	}
 }
 
@@ -58,7 +47,7 @@ func TestARejectOfSomebodyWhoIsKeptOutGoesAndBecomesNoCall(t *testing.T) {
 	v.forget(false)
 	before := v.others()
 	other := strings.ReplaceAll(known, "880002", "990001")
-	v.reject("burki", known, other, strings.Replace(other, "{", `{"note":"+14155550100",`, 1), strings.ReplaceAll(known, "880002", "990002"))
+	v.rejectAll("burki", known, other, strings.Replace(other, "{", `{"note":"+14155550100",`, 1), strings.ReplaceAll(known, "880002", "990002"))
 	told := v.renormalize(fakeapi.Burki)
 	if told.Resolved != 1 || told.Rejected != 0 || told.Run.Inserted != 1 {
 		t.Errorf("%+v", told)
@@ -68,7 +57,7 @@ func TestARejectOfSomebodyWhoIsKeptOutGoesAndBecomesNoCall(t *testing.T) {
 	v.gone("renormalizing")
 	v.proven()
 	// What tells of nobody is as it was, and a call that was found to be the person's is kept out by this process, too.
-	v.reject("burki", other)
+	v.rejectAll("burki", other)
 	if told := v.renormalize(fakeapi.Burki); told.Resolved+told.Rejected+told.Run.Inserted != 0 {
 		t.Errorf("again: %+v", told)
 	}
