@@ -113,7 +113,7 @@ func (s *Stored) settle(at time.Time) bool {
 	scrubbed := s.History != nil && (len(differences(&state{call: c.before.call}, s.Was)) > 0 || c.before.call.RecordingURL != s.Was.RecordingURL)
 	renamed := now.ID != c.old.ids[0]
 	c.before.call = s.Was
-	c.obs = &call.Observation{Call: now, FetchedAt: at}
+	c.obs.Call, c.obs.FetchedAt = now, at
 	c.old.key = now.ID
 	c.fields = slices.DeleteFunc(differences(c.before, now), func(f field) bool { return f.name == "deleted_at" })
 	for i := range s.Parts {

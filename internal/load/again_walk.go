@@ -124,10 +124,20 @@ func (tx *Tx) refs(ctx context.Context, source, near, order string, limit int, a
 func (tx *Tx) readStored(ctx context.Context, q *StoredQuery, refs []Ref) ([]*Stored, error) {
 	changes := make([]*change, len(refs))
 	batch := make([]*Stored, len(refs))
+	// A batch is thousands of calls, and of most nothing will be written: what each needs is made at once for all.
+	all := make([]struct {
+		stored    Stored
+		change    change
+		obs       call.Observation
+		id        [1]string
+		startedAt [1]*time.Time
+	}, len(refs))
 	for n, ref := range refs {
-		changes[n] = &change{obs: &call.Observation{}, again: true,
-			old: known{key: ref.ID, ids: []string{ref.ID}, startedAt: []*time.Time{ref.StartedAt}}}
-		batch[n] = &Stored{change: changes[n]}
+		one := &all[n]
+		one.id[0], one.startedAt[0] = ref.ID, ref.StartedAt
+		one.change = change{obs: &one.obs, again: true, old: known{key: ref.ID, ids: one.id[:], startedAt: one.startedAt[:]}}
+		one.stored.change = &one.change
+		changes[n], batch[n] = &one.change, &one.stored
 	}
 	near, err := tx.stageStored(ctx, changes)
 	if err != nil {

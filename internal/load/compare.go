@@ -211,33 +211,47 @@ func (tx *Tx) readChild(ctx context.Context, source, near, table, columns string
 // differences lists the fields in which a new state of a call differs from the stored one. A recording's URL is often signed anew at
 // every reading, so it is never a difference. Costs stand in full; of a transcript and of tool calls, which may be long, only their extent.
 func differences(before *state, after call.Call) []field {
-	b := before.call
-	all := []field{
-		{"call_id", b.ID, after.ID},
-		{"agent_id", b.AgentID, after.AgentID},
-		{"agent_name", b.AgentName, after.AgentName},
-		{"agent_version", b.AgentVersion, after.AgentVersion},
-		{"flow_name", b.FlowName, after.FlowName},
-		{"channel", string(b.Channel), string(after.Channel)},
-		{"direction", string(b.Direction), string(after.Direction)},
-		{"from_number", b.FromNumber, after.FromNumber},
-		{"to_number", b.ToNumber, after.ToNumber},
-		{"customer_number", b.CustomerNumber, after.CustomerNumber},
-		{"telephony_sid", b.TelephonySID, after.TelephonySID},
-		{"status", string(b.Status), string(after.Status)},
-		{"status_raw", b.StatusRaw, after.StatusRaw},
-		{"end_reason", string(b.EndReason), string(after.EndReason)},
-		{"started_at", timeText(b.StartedAt), timeText(after.StartedAt)},
-		{"ended_at", timeText(b.EndedAt), timeText(after.EndedAt)},
-		{"duration_ms", intText(b.DurationMS), intText(after.DurationMS)},
-		{"cost", amountText(b.Cost), amountText(after.Cost)},
-		{"cost_currency", b.CostCurrency, after.CostCurrency},
-		{"summary", b.Summary, after.Summary},
-		{"is_test", boolText(b.IsTest), boolText(after.IsTest)},
-		{"metadata", b.Metadata, after.Metadata},
-		{"deleted_at", timeText(before.deletedAt), ""}, // it is listed, so it is there
+	b := &before.call
+	var different []field
+	text := func(name, before, after string) {
+		if before != after {
+			different = append(different, field{name, before, after})
+		}
 	}
-	different := slices.DeleteFunc(all, func(f field) bool { return f.before == f.after })
+	moment := func(name string, before, after *time.Time) {
+		if !sameTime(before, after) {
+			text(name, timeText(before), timeText(after))
+		}
+	}
+	text("call_id", b.ID, after.ID)
+	text("agent_id", b.AgentID, after.AgentID)
+	text("agent_name", b.AgentName, after.AgentName)
+	text("agent_version", b.AgentVersion, after.AgentVersion)
+	text("flow_name", b.FlowName, after.FlowName)
+	text("channel", string(b.Channel), string(after.Channel))
+	text("direction", string(b.Direction), string(after.Direction))
+	text("from_number", b.FromNumber, after.FromNumber)
+	text("to_number", b.ToNumber, after.ToNumber)
+	text("customer_number", b.CustomerNumber, after.CustomerNumber)
+	text("telephony_sid", b.TelephonySID, after.TelephonySID)
+	text("status", string(b.Status), string(after.Status))
+	text("status_raw", b.StatusRaw, after.StatusRaw)
+	text("end_reason", string(b.EndReason), string(after.EndReason))
+	moment("started_at", b.StartedAt, after.StartedAt)
+	moment("ended_at", b.EndedAt, after.EndedAt)
+	if !samePointed(b.DurationMS, after.DurationMS) {
+		text("duration_ms", intText(b.DurationMS), intText(after.DurationMS))
+	}
+	if !samePointed(b.Cost, after.Cost) {
+		text("cost", amountText(b.Cost), amountText(after.Cost))
+	}
+	text("cost_currency", b.CostCurrency, after.CostCurrency)
+	text("summary", b.Summary, after.Summary)
+	if !samePointed(b.IsTest, after.IsTest) {
+		text("is_test", boolText(b.IsTest), boolText(after.IsTest))
+	}
+	text("metadata", b.Metadata, after.Metadata)
+	moment("deleted_at", before.deletedAt, nil) // it is listed, so it is there
 	if !slices.EqualFunc(b.Costs, after.Costs, sameCost) {
 		different = append(different, field{"costs", costsText(b.Costs), costsText(after.Costs)})
 	}
@@ -250,13 +264,20 @@ func differences(before *state, after call.Call) []field {
 	return different
 }
 
+// sameTime and samePointed tell what is the same without writing it out: of most calls nothing differs.
+func sameTime(a, b *time.Time) bool {
+	return a == b || a != nil && b != nil && a.Truncate(time.Microsecond).Equal(b.Truncate(time.Microsecond))
+}
+
+func samePointed[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
+
 func sameMessage(a, b call.Message) bool {
-	return a.Role == b.Role && a.Content == b.Content && intText(a.OffsetMS) == intText(b.OffsetMS)
+	return a.Role == b.Role && a.Content == b.Content && samePointed(a.OffsetMS, b.OffsetMS)
 }
 
 func sameCost(a, b call.Cost) bool {
-	return a.Component == b.Component && a.Vendor == b.Vendor && a.Currency == b.Currency && amountText(a.Amount) == amountText(b.Amount) &&
-		intText(a.InputTokens) == intText(b.InputTokens) && intText(a.OutputTokens) == intText(b.OutputTokens)
+	return a.Component == b.Component && a.Vendor == b.Vendor && a.Currency == b.Currency && samePointed(a.Amount, b.Amount) &&
+		samePointed(a.InputTokens, b.InputTokens) && samePointed(a.OutputTokens, b.OutputTokens)
 }
 
 // costsText writes costs as a JSON array, amounts as decimal text.

@@ -45,7 +45,7 @@ type setup struct {
 
 type change func(*fakeapi.Options, *extract.Account, *transform.Options)
 
-func provider(t *testing.T, p fakeapi.Provider, calls int, changes ...change) setup {
+func provider(t testing.TB, p fakeapi.Provider, calls int, changes ...change) setup {
 	t.Helper()
 	o := fakeapi.Options{Provider: p, Seed: 7, Key: key, Calls: calls, Since: present.AddDate(0, -3, 0), Until: present, Now: func() time.Time { return present }}
 	a := extract.Account{Source: string(p), Provider: string(p), Key: key, PageSize: 50}
@@ -68,7 +68,7 @@ func provider(t *testing.T, p fakeapi.Provider, calls int, changes ...change) se
 	return setup{fake, pipeline.Source{Name: a.Source, Provider: a.Provider, Start: present.AddDate(0, -3, -1), Extract: from, Transform: means}}
 }
 
-func warehouse(t *testing.T, path string) *load.Warehouse {
+func warehouse(t testing.TB, path string) *load.Warehouse {
 	t.Helper()
 	w, err := load.Open(t.Context(), load.Options{Path: path})
 	if err != nil {
