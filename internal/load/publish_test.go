@@ -222,12 +222,19 @@ func TestACopyOfAFileThatChangesIsNone(t *testing.T) {
 			}
 		}
 	})
-	_, err = elsewhere(t.Context(), load.Copy{From: path, To: filepath.Join(dir, "copy.duckdb")})
+	// On a busy machine nothing may be written for as long as one copy takes: that one is found to be broken as it is.
+	for n := 0; ; n++ {
+		_, err = elsewhere(t.Context(), load.Copy{From: path, To: filepath.Join(dir, fmt.Sprintf("copy%d.duckdb", n))})
+		if err != nil && strings.Contains(err.Error(), "a checkpoint changed the file while it was copied") {
+			break
+		}
+		if err == nil || n == 20 {
+			t.Errorf("got %v", err)
+			break
+		}
+	}
 	stop()
 	changing.Wait()
-	if err == nil || !strings.Contains(err.Error(), "a checkpoint changed the file while it was copied") {
-		t.Errorf("got %v", err)
-	}
 }
 
 // A copy says of its views what the warehouse says of them, and a log that somebody has left beside it does no harm.
