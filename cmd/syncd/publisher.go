@@ -81,6 +81,7 @@ type publisher struct {
 	has      int64 // which of the warehouse's changes are in the copy
 	missing  bool  // there is none
 	behind   bool  // it lacked something when this process opened the warehouse
+	first    bool  // there was no warehouse before: a copy is of use once something is in it
 	earliest time.Time
 	failures int
 }
@@ -94,7 +95,7 @@ func newPublisher(c *config.Config, now func() time.Time) *publisher {
 	p := &publisher{path: c.Warehouse.Publish, views: c.Warehouse.Views, every: c.Warehouse.PublishEvery, now: now, wake: make(chan struct{}, 1), report: func(error) {}}
 	p.status = copyStatus{Path: p.path, IntervalSeconds: p.every.Seconds()}
 	p.status.look(c.Warehouse.Path, now())
-	p.missing, p.behind = p.status.PublishedAt == nil, p.status.Behind
+	p.missing, p.behind, p.first = p.status.PublishedAt == nil, p.status.Behind, !exists(c.Warehouse.Path)
 	p.earliest = now()
 	if !p.behind {
 		p.earliest = p.earliest.Add(p.every - min(now().Sub(*p.status.PublishedAt), p.every))
@@ -106,6 +107,9 @@ func newPublisher(c *config.Config, now func() time.Time) *publisher {
 func (p *publisher) of(w *load.Warehouse) *publisher {
 	if p != nil && w != nil {
 		p.warehouse = w
+		if p.first {
+			p.has, p.missing, p.behind = w.Changes(), false, false
+		}
 	}
 	return p
 }
@@ -173,11 +177,13 @@ func (p *publisher) due() (wait time.Duration, wanted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := p.earliest
-	if _, err := os.Stat(p.path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(p.path); errors.Is(err, fs.ErrNotExist) && !p.first {
 		p.missing = true // somebody has removed it
 	}
 	switch {
 	case p.lacks():
+	case p.status.PublishedAt == nil:
+		return 0, false
 	case hasMoved(p.warehouse.Path(), *p.status.PublishedAt):
 		at = at.Add(max(moveOn-p.every, 0))
 	default:
@@ -207,7 +213,7 @@ func (p *publisher) publish(ctx context.Context) error {
 		}
 		return err
 	}
-	p.has, p.missing, p.behind, p.failures = changes, false, false, 0
+	p.has, p.missing, p.behind, p.first, p.failures = changes, false, false, false, 0
 	interval := max(p.every, shareOfTime*made.Took)
 	p.earliest = now.Add(interval)
 	p.status = copyStatus{Path: p.path, PublishedAt: &made.At, SizeBytes: made.Bytes, IntervalSeconds: interval.Seconds(), TookSeconds: made.Took.Seconds(),

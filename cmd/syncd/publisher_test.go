@@ -27,7 +27,7 @@ import (
 func TestWhenACopyIsMade(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c := &config.Config{Warehouse: config.Warehouse{Path: filepath.Join(dir, "calls.duckdb"), Publish: filepath.Join(dir, "calls.read.duckdb"), PublishEvery: time.Minute}}
+	c := &config.Config{Warehouse: config.Warehouse{Path: filepath.Join(dir, "calls.duckdb"), Publish: filepath.Join(dir, "calls.read.duckdb"), PublishEvery: 10 * time.Minute}}
 	opened := func() (*publisher, *load.Warehouse) {
 		t.Helper()
 		p := newPublisher(c, time.Now)
@@ -51,6 +51,8 @@ func TestWhenACopyIsMade(t *testing.T) {
 		}
 	}
 	p, w := opened()
+	due(p, "there is nothing in the warehouse yet", 0, false)
+	drift(w)
 	if wait, wanted := p.due(); !wanted || wait > 0 {
 		t.Errorf("there is none: a copy is wanted: %t, in %s", wanted, wait)
 	}
@@ -66,9 +68,9 @@ func TestWhenACopyIsMade(t *testing.T) {
 	}
 	due(p, "the ledger alone has moved", time.Hour, true)
 	drift(w)
-	due(p, "something is new", time.Minute, true)
-	p.earliest = time.Now().Add(500 * time.Second)
-	due(p, "copying takes long", 500*time.Second, true)
+	due(p, "something is new", 10*time.Minute, true)
+	p.earliest = time.Now().Add(900 * time.Second)
+	due(p, "copying takes long", 900*time.Second, true)
 	if err := p.publish(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,7 @@ func TestWhenACopyIsMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, w = opened()
-	if wait, wanted := p.due(); !wanted || wait > time.Minute {
+	if wait, wanted := p.due(); !wanted || wait > 10*time.Minute {
 		t.Errorf("the copy was left behind: another is wanted: %t, in %s", wanted, wait)
 	}
 	if err := errors.Join(p.publish(t.Context()), w.Checkpoint(t.Context()), w.Close()); err != nil {
@@ -89,7 +91,7 @@ func TestWhenACopyIsMade(t *testing.T) {
 	if err := os.Remove(c.Warehouse.Publish); err != nil {
 		t.Fatal(err)
 	}
-	if wait, wanted := p.due(); !wanted || wait > time.Minute {
+	if wait, wanted := p.due(); !wanted || wait > 10*time.Minute {
 		t.Errorf("somebody has removed the copy: another is wanted: %t, in %s", wanted, wait)
 	}
 }
