@@ -149,13 +149,16 @@ func TestNoQuestionHarmsTheDaemon(t *testing.T) {
 			continue // no argument of a command, and no JSON; the reader itself was asked
 		}
 		code, body := ask(t, address, sql)
+		for again := 0; again < 20 && strings.Contains(body, "was stopped after") && !strings.Contains(a.Says, "stopped"); again++ {
+			code, body = ask(t, address, sql) // on a busy machine a second may be over before a statement is judged
+		}
 		if code != http.StatusUnprocessableEntity && !(sql == "" && code == http.StatusBadRequest) || !strings.Contains(body, a.Says) && sql != "" {
 			t.Errorf("%.100q over HTTP: %d %s, want 422 and %q", sql, code, body, a.Says)
 		}
 		if i%4 != 0 {
 			continue // a process each
 		}
-		if out, code := s.run("query", sql); code != exitFailed || !strings.Contains(out, a.Says) {
+		if out, code := s.run("query", sql, "--timeout", "1m"); code != exitFailed || !strings.Contains(out, a.Says) {
 			t.Errorf("%.100q by the command: exit code %d, %s, want %q", sql, code, out, a.Says)
 		}
 	}
