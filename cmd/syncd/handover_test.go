@@ -152,7 +152,10 @@ func TestAFollowerSaysThatItsDaemonWasKilled(t *testing.T) {
 	t.Parallel()
 	s, daemon := busyWithNothing(t)
 	follower := launch(t, "backfill", "burki", "-c", s.config, "--from", time.Now().AddDate(0, -4, 0).Format(time.DateOnly))
-	eventually(t, "the work is under way", func() bool { return len(s.status().Process.Running) > 0 })
+	eventually(t, "the work is under way, and some of it stored", func() bool { // soon after midnight the daemon's own work has found no call
+		running := s.status().Process.Running
+		return len(running) > 0 && running[0].Records > 0
+	})
 	if err := daemon.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
