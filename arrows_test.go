@@ -15,8 +15,8 @@ import (
 var arrows = map[string][]string{
 	"internal/extract":             {"internal/extract/httpapi", "internal/rawjson"},
 	"internal/transform":           {"internal/extract", "internal/call", "internal/rawjson"},
-	"internal/load":                {"internal/call", "internal/panics", "internal/disk"},
-	"internal/query":               {"internal/disk"},
+	"internal/load":                {"internal/call", "internal/panics", "internal/disk", "internal/interrupt"},
+	"internal/query":               {"internal/disk", "internal/interrupt"},
 	"internal/export":              {"internal/query"},
 	"internal/pipeline":            {"internal/extract", "internal/transform", "internal/load", "internal/checkpoint", "internal/call", "internal/panics"},
 	"internal/proof":               {"internal/checkpoint", "internal/transform", "internal/extract", "internal/call"},
@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 
 // duckdbImporters are the packages that may speak to DuckDB: the one writer, and the reader, which never imports the writer. The benchmarks have
 // references of their own to measure against.
-var duckdbImporters = []string{"internal/load", "internal/query", "bench/ctas", "bench/growth"}
+var duckdbImporters = []string{"internal/load", "internal/query", "internal/interrupt", "bench/ctas", "bench/growth"}
 
 // commandOnly are packages that only the command may import, beside tests and benchmarks, and those that have an arrow to them.
 var commandOnly = []string{"internal/config", "internal/control", "internal/export", "internal/fakeapi", "internal/query", "internal/schedule", "internal/server"}

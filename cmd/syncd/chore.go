@@ -76,31 +76,20 @@ func (k chore[Args, Report]) inTurn(ctx context.Context, h *holder, args Args, e
 }
 
 // run has a chore done, by the process that holds the warehouse where that takes work, or here, and shows its progress.
-func (k chore[Args, Report]) run(ctx context.Context, a *app, c *config.Config, args Args) (report Report, err error) {
+func (k chore[Args, Report]) run(ctx context.Context, a *app, c *config.Config, args Args) (Report, error) {
 	bar := a.choreBar()
 	defer bar.close()
 	waits := a.waiting("to " + k.command)
-	for {
-		err := k.handOver(ctx, c, args, waits, bar.tell, &report)
-		if err == nil || !errors.Is(err, control.ErrNobody) && !errors.Is(err, control.ErrRefused) {
-			return report, err
-		}
-		if errors.Is(err, control.ErrNobody) {
-			if report, err = k.doHere(ctx, a, c, args, bar.tell); !errors.Is(err, load.ErrBusy) {
-				return report, err
-			}
-		}
-		if err := waits(ctx, err); err != nil {
-			return report, err
-		}
-	}
+	return byHolder(ctx, waits,
+		func() (Report, error) { return k.handOver(ctx, c, args, waits, bar.tell) },
+		func() (Report, error) { return k.doHere(ctx, a, c, args, bar.tell) })
 }
 
 // handOver has the process that holds the warehouse do a chore, when that does no other.
-func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, args Args, waits func(context.Context, error) error, tell func(choreProgress), report *Report) error {
+func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, args Args, waits func(context.Context, error) error, tell func(choreProgress)) (report Report, err error) {
 	body, err := json.Marshal(args)
 	if err != nil {
-		return fmt.Errorf("hand over %s: %w", k.command, err)
+		return report, fmt.Errorf("hand over %s: %w", k.command, err)
 	}
 	begun := false
 	err = control.Client{Path: control.Path(c.Warehouse.Path)}.Do(ctx, control.Work{Command: k.command, Args: body}, func(e control.Event) error {
@@ -115,17 +104,17 @@ func (k chore[Args, Report]) handOver(ctx context.Context, c *config.Config, arg
 		case eventWaits:
 			return waits(ctx, errTurn)
 		case eventReport:
-			return json.Unmarshal(e.Data, report)
+			return json.Unmarshal(e.Data, &report)
 		}
 		return nil
 	})
 	if f := (*control.Failure)(nil); errors.As(err, &f) && f.Code == exitUsage {
-		return usageError{f}
+		return report, usageError{f}
 	}
 	if errors.Is(err, control.ErrGone) && !begun {
-		return fmt.Errorf("%w: %w", control.ErrNobody, err) // it was just ending, and did nothing of the chore
+		return report, fmt.Errorf("%w: %w", control.ErrNobody, err) // it was just ending, and did nothing of the chore
 	}
-	return err
+	return report, err
 }
 
 // doHere opens the warehouse, does the chore, and closes it, its log written into the file and its copy for readers made.

@@ -105,20 +105,25 @@ func (a *app) do(ctx context.Context, c *config.Config, j job) ([]result, error)
 	if err != nil {
 		return nil, err
 	}
-	waits := a.waiting("to read")
+	return byHolder(ctx, a.waiting("to read"),
+		func() ([]result, error) { return a.handOver(ctx, c, chosen, j) },
+		func() ([]result, error) { return a.doHere(ctx, c, chosen, j) })
+}
+
+// byHolder has work done by the process that holds the warehouse, where that takes work, or here where none does, and waits as long as neither can.
+func byHolder[Result any](ctx context.Context, waits func(context.Context, error) error, handOver, here func() (Result, error)) (Result, error) {
 	for {
-		results, err := a.handOver(ctx, c, chosen, j)
+		r, err := handOver()
 		if err == nil || !errors.Is(err, control.ErrNobody) && !errors.Is(err, control.ErrRefused) {
-			return results, err
+			return r, err
 		}
 		if errors.Is(err, control.ErrNobody) {
-			results, err = a.doHere(ctx, c, chosen, j)
-			if !errors.Is(err, load.ErrBusy) {
-				return results, err
+			if r, err = here(); !errors.Is(err, load.ErrBusy) {
+				return r, err
 			}
 		}
 		if err := waits(ctx, err); err != nil {
-			return nil, err
+			return *new(Result), err
 		}
 	}
 }

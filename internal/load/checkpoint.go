@@ -66,7 +66,7 @@ func (w *Warehouse) withAll(ctx context.Context, work func() error, first error)
 
 // LogSize is the length of the write-ahead log, in bytes; without one, 0. To look at it leaves DuckDB's lock alone.
 func (w *Warehouse) LogSize() int64 {
-	info, err := os.Stat(logOf(w.path))
+	info, err := os.Stat(LogPath(w.path))
 	if err != nil {
 		return 0
 	}

@@ -179,7 +179,7 @@ func (c *compaction) secure() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(logOf(newOf(c.path))); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(LogPath(newOf(c.path))); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("the write-ahead log of the new file is not empty")
 	}
 	if err := os.Chmod(newOf(c.path), info.Mode().Perm()); err != nil {

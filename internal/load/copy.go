@@ -141,17 +141,13 @@ func finishCopy(ctx context.Context, c Copy) (viewErrors []string, err error) {
 	if err := errors.Join(w.holds(ctx, c.Rows), w.Checkpoint(ctx), w.Close()); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(logOf(c.To)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(LogPath(c.To)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("its write-ahead log is not empty")
 	}
 	if err := os.Chtimes(c.To, c.At, c.At); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(c.To, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	return viewErrors, errors.Join(f.Sync(), f.Close())
+	return viewErrors, syncFile(c.To)
 }
 
 func openCopy(ctx context.Context, c Copy) (*Warehouse, error) {

@@ -25,7 +25,7 @@ var ErrNoForgetKey = errors.New("the key of those who were forgotten is not ther
 
 // ForgetKeyPath is where the key of a warehouse is.
 func ForgetKeyPath(warehouse string) string {
-	return strings.TrimSuffix(logOf(warehouse), ".wal") + ".forget.key"
+	return strings.TrimSuffix(LogPath(warehouse), ".wal") + ".forget.key"
 }
 
 // ReadForgetKey reads the key of a warehouse. Its error is ErrNoForgetKey where there is none, and never shows the key.
@@ -84,16 +84,12 @@ func keepForgetKey(path string, key []byte) (err error) {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) { // another process made one just now
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncFolder(path)
 }
 
 // DamagedLogs are the write-ahead logs that were put aside because they were damaged.
 func DamagedLogs(warehouse string) ([]string, error) {
-	log := logOf(warehouse)
+	log := LogPath(warehouse)
 	entries, err := os.ReadDir(filepath.Dir(log))
 	if err != nil {
 		return nil, fmt.Errorf("look for damaged logs that were put aside: %w", err)

@@ -19,15 +19,12 @@ const damagedMark = ".damaged-"
 
 // logState is what a write-ahead log was like at a moment. nil: there was none.
 func logState(path string) fs.FileInfo {
-	info, err := os.Stat(logOf(path)) //nolint:gosec // the warehouse's own log
+	info, err := os.Stat(LogPath(path)) //nolint:gosec // the warehouse's own log
 	if err != nil {
 		return nil // whether that matters, the opening of the file tells
 	}
 	return info
 }
-
-// logOf is where DuckDB keeps the log of a file: beside the file itself, wherever links to it are.
-func logOf(path string) string { return LogPath(path) }
 
 // LogPath is where DuckDB keeps the write-ahead log of a warehouse, wherever a link to that leads.
 func LogPath(path string) string {
@@ -73,7 +70,7 @@ func heal(path string, before fs.FileInfo, cause error) (told string, err error)
 	if at >= now.Size() {
 		return "", cause // there is nothing to cut off
 	}
-	log := logOf(path)
+	log := LogPath(path)
 	kept := log + damagedMark + time.Now().UTC().Format("20060102T150405.000000Z")
 	if err := copyFile(kept, log); err != nil {
 		return "", fmt.Errorf("open warehouse %s: the write-ahead log is damaged from byte %d on, and no copy of it can be kept: %w", path, at, openError(err))

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unsafe"
 
+	"syncd/internal/interrupt"
+
 	bindings "github.com/duckdb/duckdb-go-bindings"
 )
 
@@ -84,37 +86,9 @@ func (m *maker) close() {
 	bindings.Close(&m.db)
 }
 
-// interruptEvery is how often a running call is told to stop once its context ended: DuckDB forgets an interrupt that comes between two steps.
-const interruptEvery = 50 * time.Millisecond
-
 // heed makes a call into DuckDB that ends soon after ctx does.
 func (m *maker) heed(ctx context.Context, call func()) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	done, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-		}
-		tick := time.NewTicker(interruptEvery)
-		defer tick.Stop()
-		for {
-			bindings.Interrupt(m.conn)
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	call()
-	close(done)
-	<-watched
-	return nil
+	return interrupt.Heed(ctx, m.conn, call)
 }
 
 // prepareOne prepares a text that must be exactly one statement.

@@ -130,15 +130,11 @@ func (w *Warehouse) settle(ctx context.Context, now func() time.Time, c *Copy) (
 // replace gives a file that is on the disk its name, and has that on the disk, too. If the process dies before, the file that had the name still
 // has it. A reader that wrote into the copy before, which is nobody's to write, may have left a log of it: with that the new one could not be opened.
 func replace(from, to string) error {
-	if err := os.Remove(to + ".wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeIfThere(to + ".wal"); err != nil {
 		return err
 	}
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncFolder(to)
 }

@@ -175,7 +175,7 @@ func (f *FileStatus) measure() error {
 	for _, part := range []struct {
 		path string
 		size *int64
-	}{{f.Path, &f.SizeBytes}, {logOf(f.Path), &f.WALBytes}} {
+	}{{f.Path, &f.SizeBytes}, {LogPath(f.Path), &f.WALBytes}} {
 		info, err := os.Stat(part.path)
 		switch {
 		case err == nil:

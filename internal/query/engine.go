@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 	"unsafe"
+
+	"syncd/internal/interrupt"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
 	"github.com/duckdb/duckdb-go/v2"
 )
-
-// interruptEvery is how often a running call is told to stop once its context ended: DuckDB forgets an interrupt that comes between two steps.
-const interruptEvery = 50 * time.Millisecond
 
 // instance is one open database.
 type instance struct {
@@ -60,32 +58,7 @@ func (s *session) close() { bindings.Disconnect(&s.conn) }
 
 // heed makes a call into DuckDB that ends soon after ctx does.
 func (s *session) heed(ctx context.Context, call func()) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	done, watched := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(watched)
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-		}
-		tick := time.NewTicker(interruptEvery)
-		defer tick.Stop()
-		for {
-			bindings.Interrupt(s.conn)
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	call()
-	close(done)
-	<-watched
-	return nil
+	return interrupt.Heed(ctx, s.conn, call)
 }
 
 // exec executes one of our own statements and tells how many rows it changed or wrote.
