@@ -2,6 +2,8 @@ package load
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -31,10 +33,7 @@ func (w *Warehouse) bringIn(ctx context.Context) error {
 }
 
 func (w *Warehouse) checkpoint(ctx context.Context) error {
-	work := func() error {
-		_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
-		return err
-	}
+	work := func() error { return w.writeLog(ctx) }
 	limited := false
 	err := w.widely(ctx, func() (err error) {
 		limited, err = w.sparingly(ctx, work)
@@ -48,6 +47,48 @@ func (w *Warehouse) checkpoint(ctx context.Context) error {
 	}
 	return nil
 }
+
+// writeLog has DuckDB make a checkpoint.
+//
+// A statement, CHECKPOINT among them, is done by whichever thread takes it first, and what it does in parallel is begun by that one. Where another
+// than ours is faster, ours does nothing from then on but ask whether it is done: of two threads one writes all, at twice the CPU, which happened at one
+// checkpoint of four. The checkpoint at the end of a transaction is begun by the thread that ends it, always. So there is one, which gives a table the
+// comment that it has, and for which no log is too short.
+//
+// If the process dies here, the file and its log are as they were, with or without a comment that changes nothing.
+func (w *Warehouse) writeLog(ctx context.Context) error {
+	var comment sql.NullString
+	err := w.conn.QueryRowContext(ctx, `SELECT comment FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'sync' AND table_name = 'schema_versions'`).Scan(&comment)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // the file is not a warehouse yet
+		return w.plainCheckpoint(ctx)
+	case err != nil:
+		return err
+	}
+	same := "NULL"
+	if comment.Valid {
+		same = literal(comment.String)
+	}
+	if _, err := w.conn.ExecContext(ctx, "SET checkpoint_threshold = '0B'"); err != nil {
+		return err
+	}
+	_, err = w.conn.ExecContext(ctx, "COMMENT ON TABLE sync.schema_versions IS "+same)
+	if _, serr := w.conn.ExecContext(context.WithoutCancel(ctx), "SET checkpoint_threshold = '"+neverByItself+"'"); serr != nil && err == nil {
+		err = serr
+	}
+	if err != nil || w.LogSize() == 0 {
+		return err
+	}
+	return w.plainCheckpoint(ctx) // something was in its way, and this one says what
+}
+
+func (w *Warehouse) plainCheckpoint(ctx context.Context) error {
+	_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
+	return err
+}
+
+// neverByItself is the length of a log that leads to a checkpoint within whatever commit comes next, which would have one thread: see Write.
+const neverByItself = "1000TB"
 
 // withAll makes a checkpoint for which the memory that it was given was too little, with all that is allowed, as are all from then on. DuckDB gives a
 // file up whose checkpoint failed, and so it is opened again.
@@ -76,7 +117,7 @@ func (w *Warehouse) LogSize() int64 {
 // longestLog is how long the write-ahead log may become, in bytes. A checkpoint rewrites what changed: many small ones double the time of a first sync
 // and the size of its file. So the log is written into the file at the end of a run, and before that only where it has grown long: what is in it is
 // in memory, too.
-const longestLog = 288 << 20
+const longestLog = 240 << 20
 
 // enough is how much memory a checkpoint needs, in bytes, where the log is not longer than it should be.
 const enough = 264 << 20

@@ -33,7 +33,7 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
-	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 288 MiB
+	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 240 MiB
 
 	Timezone *time.Location // in which views tell days; nil: the one that the file has
 
@@ -168,7 +168,7 @@ func settings(o Options) url.Values {
 		"access_mode": {"READ_WRITE"},
 		// Any DuckDB from 1.2 opens the file, and raw payloads take a sixth of the room.
 		"storage_compatibility_version": {"v1.2.0"},
-		"checkpoint_threshold":          {"1000TB"}, // within a commit, a checkpoint would have one thread: see Write
+		"checkpoint_threshold":          {neverByItself},
 		// DuckDB compresses long text with ZSTD where its average is above 4 KiB. Payloads of several providers in one file stay below that,
 		// and then are stored as they are: ten times the room.
 		"zstd_min_string_length":       {"64"},
