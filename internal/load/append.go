@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -211,21 +212,47 @@ func (s *chunks) Init() {}
 func (s *chunks) FillChunk(to duckdb.DataChunk) error {
 	return panics.Guard(func() error {
 		n := min(s.n-s.next, duckdb.GetDataChunkCapacity())
-		for at, c := range s.columns {
-			for row := range n {
-				i := s.next + row
-				var err error
-				if c.isNull != nil && c.isNull(i) {
-					err = to.SetValue(at, row, nil)
-				} else {
-					err = c.put(to, at, row, i)
-				}
-				if err != nil {
-					return fmt.Errorf("column %s: %w", c.name, err)
-				}
-			}
+		if err := s.fill(to, n); err != nil {
+			return err
 		}
 		s.next += n
 		return to.SetSize(n)
 	})
+}
+
+// fill writes the next n rows of a chunk. Its columns have nothing to do with each other, and the reader may leave a processor idle, so two share them.
+func (s *chunks) fill(to duckdb.DataChunk, n int) error {
+	var taken atomic.Int64
+	work := func() error {
+		for at := int(taken.Add(1)) - 1; at < len(s.columns); at = int(taken.Add(1)) - 1 {
+			if err := s.fillColumn(to, at, n); err != nil {
+				return fmt.Errorf("column %s: %w", s.columns[at].name, err)
+			}
+		}
+		return nil
+	}
+	if n < worthwhile {
+		return work()
+	}
+	other := make(chan error, 1)
+	go func() { other <- panics.Guard(work) }()
+	mine := panics.Guard(work) // DuckDB may not have the chunk back while the other still writes it
+	return errors.Join(mine, <-other)
+}
+
+func (s *chunks) fillColumn(to duckdb.DataChunk, at, n int) error {
+	c := s.columns[at]
+	for row := range n {
+		i := s.next + row
+		var err error
+		if c.isNull != nil && c.isNull(i) {
+			err = to.SetValue(at, row, nil)
+		} else {
+			err = c.put(to, at, row, i)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
