@@ -155,11 +155,7 @@ func (r *run) store(ctx context.Context, tx *load.Tx, b *batch) (load.Counts, er
 	if err != nil {
 		return load.Counts{}, err
 	}
-	if len(b.unread) > 0 {
-		for _, o := range found.Written() {
-			r.readOn(o, b.unread)
-		}
-	}
+	r.readOn(found.Written(), b.unread)
 	for _, p := range found.Partial() {
 		r.combine(p)
 	}
@@ -168,14 +164,21 @@ func (r *run) store(ctx context.Context, tx *load.Tx, b *batch) (load.Counts, er
 	return counts, err
 }
 
-// readOn reads the whole of a record of which only the key was read.
-func (r *run) readOn(o *call.Observation, unread map[*call.Observation]extract.Record) {
-	rec, ok := unread[o]
-	if !ok {
+// readOn reads the whole of the records of which only the key was read, where they are written: few of many, as a rule.
+func (r *run) readOn(written []*call.Observation, keys []unread) {
+	if len(written) == 0 || len(keys) == 0 {
 		return
 	}
-	whole := r.stored.Record(rec).Observation // it was not kept out, and its key could be read, so it is no reject
-	o.Call, o.Drift = whole.Call, whole.Drift
+	wanted := make(map[*call.Observation]bool, len(written))
+	for _, o := range written {
+		wanted[o] = true
+	}
+	for _, u := range keys {
+		if o := u.observation; wanted[o] {
+			whole := r.stored.Record(u.record).Observation // it was not kept out, and its key could be read, so it is no reject
+			o.Call, o.Drift = whole.Call, whole.Drift
+		}
+	}
 }
 
 // combine derives the call of an observation from the newest payloads of all its parts.

@@ -39,8 +39,8 @@ type batch struct {
 	pages        int64
 	records      int64
 	observations []*call.Observation
-	unread       map[*call.Observation]extract.Record // those of which only the key was read
-	readings     []int64                              // the numbers of the requests that brought them
+	unread       []unread // those of which only the key was read
+	readings     []int64  // the numbers of the requests that brought them
 	rejects      []call.Reject
 	suppressed   []transform.Suppressed // what of it is kept out
 	marks        []transform.Mark       // of calls that the commit under way keeps out from now on
@@ -54,7 +54,7 @@ type batch struct {
 // the same for a hundred rows as for a thousand, so smaller ones are slower.
 const (
 	batchRecords = 50_000
-	batchBytes   = 24 << 20
+	batchBytes   = 32 << 20 // what most windows hold: the rest of one would be a commit of its own
 	batchTime    = 2 * time.Second
 
 	// What memory holds of a record beside its payload: what was read of it, and where its fields lie, while they are kept.
@@ -161,7 +161,9 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 			continue
 		}
 		result.Observation.Reading = number
-		rd.note(result.Observation.Call.ID)
+		if result.Observation.Call.ID != rec.ID {
+			rd.note(result.Observation.Call.ID)
+		}
 		rd.note(result.Observation.Alias)
 		room = append(room, result.Observation)
 		o := &room[len(room)-1]
@@ -181,6 +183,12 @@ func (r *run) take(rd *reading, page extract.Page, number int64) {
 	}
 }
 
+// unread is an observation of which only the key was read, and the record that it is of.
+type unread struct {
+	observation *call.Observation
+	record      extract.Record
+}
+
 // look reads a record. What was read before has hardly changed, so that at first only its key is looked at.
 func (r *run) look(rd *reading, rec extract.Record) transform.Result {
 	if rd.earlier {
@@ -191,10 +199,7 @@ func (r *run) look(rd *reading, rec extract.Record) transform.Result {
 
 // leave remembers the record of an observation of which only the key was read.
 func (b *batch) leave(o *call.Observation, rec extract.Record) {
-	if b.unread == nil {
-		b.unread = make(map[*call.Observation]extract.Record)
-	}
-	b.unread[o] = rec
+	b.unread = append(b.unread, unread{o, rec})
 	b.bytes += len(rec.Fields) * fieldBytes
 }
 
