@@ -193,6 +193,7 @@ func (a *app) syncSources(ctx context.Context, copies *publisher, w *load.Wareho
 		h.activity.next = watch
 	}
 	copying := copies.start(ctx, c.Warehouse.PublishEvery)
+	defer spare(spareHeap)()
 	results := runJob(ctx, p, all, j, h.activity)
 	end()
 	// Whatever was committed is copied and brought into the file, also when this was told to stop: the next to open it finds no log to replay.
