@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"time"
@@ -54,7 +55,8 @@ func newAside(a *app) *cobra.Command {
 // asideError is how an error comes from the other process.
 type asideError struct {
 	Message string `json:"message"`
-	Usage   bool   `json:"usage,omitempty"` // what was asked is at fault
+	Usage   bool   `json:"usage,omitempty"`   // what was asked is at fault
+	Missing bool   `json:"missing,omitempty"` // there was no file then; there may be by now
 }
 
 func (e *asideError) Error() string { return e.Message }
@@ -78,7 +80,7 @@ func doAsked[Question any](cmd *cobra.Command, out io.Writer, do func(context.Co
 	if err == nil {
 		return nil
 	}
-	told := asideError{Message: err.Error(), Usage: isQuestionsFault(err)}
+	told := asideError{Message: err.Error(), Usage: isQuestionsFault(err), Missing: errors.Is(err, fs.ErrNotExist)}
 	return shownError{errors.Join(err, json.NewEncoder(cmd.ErrOrStderr()).Encode(told))}
 }
 

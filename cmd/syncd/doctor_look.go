@@ -43,7 +43,7 @@ func promises() []string {
 const leastRoom = 256 << 20
 
 // longestLog is how long a write-ahead log may be before a checkpoint is overdue, in bytes: twice what a writer lets it become.
-const longestLog = 2 * 288 << 20
+const longestLog = 2 * load.LongestLog
 
 // look is how a warehouse is looked at.
 type look struct {

@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"sync/atomic"
+	"sync"
 )
 
 // spareHeap is how large Go's heap may become before its garbage is collected, in bytes, however little of it is in use. A job holds 10 to 50 MB of
@@ -20,37 +20,55 @@ func spare(floor uint64) (end func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
-	var ended atomic.Bool
-	before := debug.SetGCPercent(100)
-	adjust(floor, &ended)
-	return func() {
-		ended.Store(true)
-		debug.SetGCPercent(before)
+	p := &pace{floor: floor, before: debug.SetGCPercent(100)}
+	p.adjust()
+	return p.end
+}
+
+// pace is when garbage is collected.
+type pace struct {
+	floor  uint64 // bytes
+	before int    // per cent
+
+	mu    sync.Mutex
+	ended bool
+}
+
+// end goes back to the pace that was there before.
+func (p *pace) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.ended = true
+		debug.SetGCPercent(p.before)
 	}
 }
 
 // adjust sets after each collection when the next one is due, as it depends on what is in use.
-func adjust(floor uint64, ended *atomic.Bool) {
-	if ended.Load() {
+func (p *pace) adjust() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
 		return
 	}
 	const live, globals = "/gc/heap/live:bytes", "/gc/scan/globals:bytes"
 	m := []metrics.Sample{{Name: live}, {Name: globals}}
 	metrics.Read(m)
-	debug.SetGCPercent(paceFor(floor, m[0].Value.Uint64(), m[1].Value.Uint64()))
-	runtime.AddCleanup(new(marker), func(struct{}) { adjust(floor, ended) }, struct{}{})
+	debug.SetGCPercent(percentFor(p.floor, m[0].Value.Uint64(), m[1].Value.Uint64()))
+	runtime.AddCleanup(new(marker), (*pace).adjust, p)
 }
 
 // marker is garbage as soon as it is made: that it is collected tells that there was a collection. It holds a pointer, so that it is not put together
 // with other small things that live on.
 type marker struct{ _ *marker }
 
-// paceFor is by how many per cent of what is in use the heap may grow to be as large as floor: at least by Go's own hundred. Go counts what the
-// program's variables hold in, and never takes less than 4 MB for the heap.
-func paceFor(floor, live, globals uint64) (percent int) {
-	live = max(live, 4<<20)
-	if floor <= 2*live+globals {
-		return 100
+// percentFor is by how many per cent of what is in use the heap may grow to be as large as floor: at least by Go's own hundred. Go counts what the
+// program's variables hold in. It is at most four hundred: what is in use may have grown much by the next collection, and until the pace is adjusted
+// to that, it is by that much more that the heap may grow.
+func percentFor(floor, live, globals uint64) int {
+	const least, most = 100, 400
+	if floor <= live {
+		return least
 	}
-	return int((floor - live) * 100 / (live + globals)) //nolint:gosec // at most floor in units of 40 kB
+	return int(min(max((floor-live)*100/max(live+globals, 1), least), most)) //nolint:gosec // it is between the two
 }

@@ -228,7 +228,7 @@ func (h *holder) Query(ctx context.Context, sql string) (rows json.RawMessage, e
 		return nil, &server.Failure{Code: http.StatusUnprocessableEntity, Message: fmt.Sprintf("the answer is longer than %d MB: ask for fewer rows or columns", maxAnswer>>20)}
 	case errors.As(err, &told) && told.Usage:
 		return nil, &server.Failure{Code: http.StatusUnprocessableEntity, Message: told.Message}
-	case errors.As(err, &told) && !exists(o.Path):
+	case errors.As(err, &told) && told.Missing:
 		return nil, &server.Failure{Code: http.StatusServiceUnavailable, Message: "there is no copy for readers yet; ask again in a moment"}
 	}
 	return rows, err

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/duckdb/duckdb-go/v2"
 )
 
 // Checkpoint writes the write-ahead log into the file, so that the file alone is the warehouse. It waits while the file is copied; writers do not.
@@ -48,7 +51,21 @@ func (w *Warehouse) checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// writeLog has DuckDB make a checkpoint.
+// writeLog has DuckDB make a checkpoint: at the end of a transaction, or by a statement where that could not be.
+func (w *Warehouse) writeLog(ctx context.Context) error {
+	err := w.writeLogAtCommit(ctx)
+	switch {
+	case err == nil && w.LogSize() == 0:
+		return nil
+	case isFatal(err), err != nil && ctx.Err() != nil:
+		return err
+	}
+	// The disk may have had no room for the comment, and the checkpoint needs none; or something was in its way, which this tells.
+	_, err = w.conn.ExecContext(ctx, "CHECKPOINT")
+	return err
+}
+
+// writeLogAtCommit has DuckDB make the checkpoint at the end of a transaction. It makes none in a file that is no warehouse yet.
 //
 // A statement, CHECKPOINT among them, is done by whichever thread takes it first, and what it does in parallel is begun by that one. Where another
 // than ours is faster, ours does nothing from then on but ask whether it is done: of two threads one writes all, at twice the CPU, which happened at one
@@ -56,12 +73,12 @@ func (w *Warehouse) checkpoint(ctx context.Context) error {
 // comment that it has, and for which no log is too short.
 //
 // If the process dies here, the file and its log are as they were, with or without a comment that changes nothing.
-func (w *Warehouse) writeLog(ctx context.Context) error {
+func (w *Warehouse) writeLogAtCommit(ctx context.Context) error {
 	var comment sql.NullString
 	err := w.conn.QueryRowContext(ctx, `SELECT comment FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'sync' AND table_name = 'schema_versions'`).Scan(&comment)
 	switch {
-	case errors.Is(err, sql.ErrNoRows): // the file is not a warehouse yet
-		return w.plainCheckpoint(ctx)
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
 	case err != nil:
 		return err
 	}
@@ -69,21 +86,26 @@ func (w *Warehouse) writeLog(ctx context.Context) error {
 	if comment.Valid {
 		same = literal(comment.String)
 	}
-	if _, err := w.conn.ExecContext(ctx, "SET checkpoint_threshold = '0B'"); err != nil {
-		return err
+	// A setting that an interruption left as it is here would have every commit make a checkpoint, while the file is copied, too.
+	unstopped := context.WithoutCancel(ctx)
+	if err = w.checkpointFrom(unstopped, "0B"); err == nil {
+		_, err = w.conn.ExecContext(ctx, "COMMENT ON TABLE sync.schema_versions IS "+same)
 	}
-	_, err = w.conn.ExecContext(ctx, "COMMENT ON TABLE sync.schema_versions IS "+same)
-	if _, serr := w.conn.ExecContext(context.WithoutCancel(ctx), "SET checkpoint_threshold = '"+neverByItself+"'"); serr != nil && err == nil {
-		err = serr
+	if serr := w.checkpointFrom(unstopped, neverByItself); serr != nil && err == nil {
+		w.lost, err = true, serr // the file is opened again, with the setting that it is to have
 	}
-	if err != nil || w.LogSize() == 0 {
-		return err
+	if e := (*duckdb.Error)(nil); errors.As(err, &e) {
+		return &duckdb.Error{Type: e.Type, Msg: ofComment.ReplaceAllLiteralString(e.Msg, "")}
 	}
-	return w.plainCheckpoint(ctx) // something was in its way, and this one says what
+	return err
 }
 
-func (w *Warehouse) plainCheckpoint(ctx context.Context) error {
-	_, err := w.conn.ExecContext(ctx, "CHECKPOINT")
+// ofComment is what DuckDB says of the transaction that gave the comment. Nobody needs to know it, and syncd opens the file again by itself.
+var ofComment = regexp.MustCompile(`Transaction COMMIT succeeded and is durable, but the autocheckpoint failed\. (?:Reopen the database instance to recover\. )?`)
+
+// checkpointFrom sets the length of a log that makes a commit lead to a checkpoint.
+func (w *Warehouse) checkpointFrom(ctx context.Context, length string) error {
+	_, err := w.conn.ExecContext(ctx, "SET checkpoint_threshold = '"+length+"'")
 	return err
 }
 
@@ -114,10 +136,10 @@ func (w *Warehouse) LogSize() int64 {
 	return info.Size()
 }
 
-// longestLog is how long the write-ahead log may become, in bytes. A checkpoint rewrites what changed: many small ones double the time of a first sync
+// LongestLog is how long the write-ahead log may become, in bytes. A checkpoint rewrites what changed: many small ones double the time of a first sync
 // and the size of its file. So the log is written into the file at the end of a run, and before that only where it has grown long: what is in it is
 // in memory, too.
-const longestLog = 240 << 20
+const LongestLog = 240 << 20
 
 // enough is how much memory a checkpoint needs, in bytes, where the log is not longer than it should be.
 const enough = 264 << 20

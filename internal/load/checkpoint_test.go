@@ -27,7 +27,7 @@ func TestACheckpointLeavesNoLogAndChangesNothing(t *testing.T) {
 			t.Fatalf("commit %d left no log: it made a checkpoint of its own", n+1)
 		}
 		before := sizeOf(t, w.Path())
-		if err := w.Checkpoint(t.Context()); err != nil {
+		if err := w.CheckpointAtCommit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if w.LogSize() != 0 {

@@ -29,7 +29,7 @@ type maker struct {
 }
 
 // openMaker opens a copy that nobody has open, with nothing else in reach.
-func openMaker(ctx context.Context, c Copy) (m *maker, err error) {
+func openMaker(ctx context.Context, c Copy) (_ *maker, err error) {
 	values := settings(Options{MemoryLimit: c.Memory, TempDirectory: c.TempDirectory})
 	values.Set("allow_persistent_secrets", "false")
 	values.Set("allow_community_extensions", "false")
@@ -43,7 +43,7 @@ func openMaker(ctx context.Context, c Copy) (m *maker, err error) {
 			return nil, fmt.Errorf("set %s to %q", name, values.Get(name))
 		}
 	}
-	m = &maker{patience: cmp.Or(c.Patience, viewPatience)}
+	m := &maker{patience: cmp.Or(c.Patience, viewPatience)}
 	var message string
 	if bindings.OpenExt(c.To, &m.db, config, &message) == bindings.StateError {
 		bindings.Close(&m.db)

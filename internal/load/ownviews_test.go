@@ -311,3 +311,23 @@ func TestAFileOfViewsHasItsTime(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestAMakerMayBeToldToStopAtAnyMoment, while it opens the copy as well as later.
+func TestAMakerMayBeToldToStopAtAnyMoment(t *testing.T) {
+	dir := t.TempDir()
+	from := filepath.Join(dir, "calls.duckdb")
+	if err := open(t, from).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "1.sql"), []byte("CREATE VIEW mine AS SELECT 1 AS one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Duration{0, time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		_, err := load.MakeCopy(ctx, load.Copy{From: from, To: filepath.Join(t.TempDir(), "copy.duckdb"), At: noon, Views: dir})
+		cancel()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("stopped after %s: got %v", after, err)
+		}
+	}
+}

@@ -35,6 +35,8 @@ var conflictingLock = regexp.MustCompile(`(?s)lock.*?PID (\d+)`)
 func openError(err error) error {
 	text := err.Error()
 	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err // nothing is wrong with the file
 	case strings.Contains(text, "Could not set lock"), strings.Contains(text, "Conflicting lock"):
 		if m := conflictingLock.FindStringSubmatch(text); m != nil {
 			return fmt.Errorf("%w (process %s); wait for it to finish, or stop it", ErrBusy, m[1])
@@ -62,8 +64,7 @@ func openError(err error) error {
 
 // trouble notes whether DuckDB has given up on the file, and says of what a person can mend how to do so.
 func (w *Warehouse) trouble(err error) error {
-	var e *duckdb.Error
-	if errors.As(err, &e) && (e.Type == duckdb.ErrorTypeFatal || e.Type == duckdb.ErrorTypeInternal) {
+	if isFatal(err) {
 		w.lost = true
 		w.epoch.Add(1)
 	}
@@ -77,6 +78,12 @@ func (w *Warehouse) trouble(err error) error {
 		return fmt.Errorf("%w: raise warehouse.memory_limit", &memoryError{err})
 	}
 	return err
+}
+
+// isFatal reports whether DuckDB refuses everything from then on.
+func isFatal(err error) bool {
+	var e *duckdb.Error
+	return errors.As(err, &e) && (e.Type == duckdb.ErrorTypeFatal || e.Type == duckdb.ErrorTypeInternal)
 }
 
 // diskFull says of a full disk what can be done.

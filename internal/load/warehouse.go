@@ -33,7 +33,7 @@ type Options struct {
 	MemoryLimit   int64 // DuckDB's, in bytes; 0: DuckDB's own default
 	Threads       int   // of work that is worth more than one; 0: one per core
 	TempDirectory string
-	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: 240 MiB
+	LongestLog    int64 // bytes of the write-ahead log after which it is written into the file; 0: LongestLog
 
 	Timezone *time.Location // in which views tell days; nil: the one that the file has
 
@@ -130,7 +130,7 @@ func openFile(ctx context.Context, o Options) (*Warehouse, error) {
 
 // connect opens a file with DuckDB's own settings, and looks no further at what is in it.
 func connect(ctx context.Context, path string, settings url.Values) (*Warehouse, error) {
-	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), longest: longestLog, enough: enough, still: newTurn(), readings: newReadings(), commit: func(commit func() error) error { return commit() }}
+	w := &Warehouse{path: path, settings: settings, threads: runtime.GOMAXPROCS(0), longest: LongestLog, enough: enough, still: newTurn(), readings: newReadings(), commit: func(commit func() error) error { return commit() }}
 	if err := w.dial(ctx); err != nil {
 		return nil, err
 	}
