@@ -63,10 +63,10 @@ func (p *pace) adjust() {
 type marker struct{ _ *marker }
 
 // percentFor is by how many per cent of what is in use the heap may grow to be as large as floor: at least by Go's own hundred. Go counts what the
-// program's variables hold in. It is at most four hundred: what is in use may have grown much by the next collection, and until the pace is adjusted
-// to that, it is by that much more that the heap may grow.
+// program's variables hold in. It is at most a thousand: what is in use may have grown much by the next collection, and in the moment until the pace
+// is adjusted to that, it is by that much more that the heap may grow.
 func percentFor(floor, live, globals uint64) int {
-	const least, most = 100, 400
+	const least, most = 100, 1000
 	if floor <= live {
 		return least
 	}

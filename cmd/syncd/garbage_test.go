@@ -14,8 +14,8 @@ func TestTheHeapMayGrowToTheFloorAndNotFurther(t *testing.T) {
 		floor, live, globals uint64
 		want                 int
 	}{
-		{"nothing in use", 96 << 20, 0, 0, 400},
-		{"little in use: as much more as is safe", 96 << 20, 8 << 20, 0, 400},
+		{"nothing in use", 96 << 20, 0, 0, 1000},
+		{"little in use: as much more as is safe", 96 << 20, 8 << 20, 0, 1000},
 		{"a quarter in use", 96 << 20, 24 << 20, 0, 300},
 		{"what variables hold counts as well", 96 << 20, 24 << 20, 8 << 20, 225},
 		{"what variables hold leaves Go's own pace", 96 << 20, 24 << 20, 80 << 20, 100},

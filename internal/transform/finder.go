@@ -200,7 +200,7 @@ func (c *chain) between(r rune) bool {
 // dropZero takes the "(0)" of "+44 (0) 20" out: it is written, not dialled.
 func (c *chain) dropZero(after rune) {
 	g := c.groups[len(c.groups)-1]
-	if c.bracket && after == ')' && len(c.groups) == 2 && g.from <= 3 && g.to == g.from+1 && c.digits[g.from] == '0' {
+	if c.bracket && after == ')' && len(c.groups) == 2 && g.to == g.from+1 && c.digits[g.from] == '0' && isCountryCode(c.digits[:g.from]) {
 		c.groups, c.digits = c.groups[:1], c.digits[:g.from]
 	}
 }
@@ -296,7 +296,7 @@ func (c *chain) foreign(i int) bool {
 func (c *chain) withoutZero(i, j int) []byte {
 	g := c.groups[i]
 	at := g.to
-	if i == j || at-g.from > 3 || c.digits[at] != '0' || c.foreign(i) {
+	if i == j || c.digits[at] != '0' || !isCountryCode(c.digits[g.from:at]) || c.foreign(i) {
 		return nil
 	}
 	all := c.digits[g.from:c.groups[j].to]

@@ -85,6 +85,11 @@ func countryDigits(full string) int {
 	return 3
 }
 
+// isCountryCode reports whether digits are as long as the country code that they begin with.
+func isCountryCode(digits []byte) bool {
+	return len(digits) > 0 && countryDigits(string(digits)+"0") == len(digits)
+}
+
 // Tokens are what stands in the place of the number in what was stored with its hash, by this key: for each way in which it may have been written.
 // A number that was masked or dropped left nothing by which it could be found.
 func (p Privacy) Tokens(n Number) []string {
