@@ -23,7 +23,7 @@ tools: ## install what the tests need beside Go, g++ and git (Node.js, for a for
 .PHONY: test
 test: tools ## install what the tests need, try to break syncd, and run the whole suite, race detector included
 	go vet ./...
-	./scripts/in-memory ./scripts/proof 300 40 5s $(MAKE) --no-print-directory race
+	./scripts/proof 300 40 5s $(MAKE) --no-print-directory race
 
 .PHONY: race
 race: ## run the suite with the race detector alone, without installing anything
